@@ -1,0 +1,66 @@
+/* The one wait of the runtime, for everything inside the library that suspends.
+ *
+ *     cv__waiter w;
+ *     cv__waiter_init(cx, &w);
+ *     start_something(&w);                     -- a callback of the loop will call cv__wake(&w, result)
+ *     int rc = cv__wait(cx, &w);               -- suspends the fiber, or runs the loop in the main context
+ *     if (rc is CV_E_TIMEOUT or CV_E_CANCELLED) stop_something();   -- the callback must not touch w any more
+ *
+ * States of a waiter: idle (initialised), parked (somebody is in cv__wait), woken (result set). cv__wake moves idle or
+ * parked to woken; a second cv__wake has no effect. cv__wait on a woken one returns at once. */
+#ifndef COVET_SRC_RT_WAIT_H
+#define COVET_SRC_RT_WAIT_H
+
+#include <covet/ctx.h>
+#include <covet/list.h>
+#include <uv.h>
+
+typedef struct cv__waiter {
+    cv_link link; /* free for the owner of a queue of waiters; removed from its list by cv__wake and when a wait ends
+                     early */
+    cv_ctx *cx;
+    int result; /* what cv__wake was given */
+    bool parked, woken;
+    void *data; /* free for the owner */
+} cv__waiter;
+
+void cv__waiter_init(cv_ctx *cx, cv__waiter *waiter);
+
+/** Suspend until cv__wake, the context's deadline, or cancellation. Returns the result given to cv__wake (0 or an error
+ *  code; no story is made for it), or CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_CONTEXT with a story. */
+CV_CHECKED int cv__wait(cv_ctx *cx, cv__waiter *waiter);
+
+/** Suspend like cv__wait, but beyond deadline and cancellation: only where the wake-up is certain and near. */
+int cv__wait_uninterruptible(cv_ctx *cx, cv__waiter *waiter);
+
+/** Make the waiter ready with a result. From the runtime's thread: a loop callback, another fiber, or before the wait.
+ */
+void cv__wake(cv__waiter *waiter, int result);
+
+/** Whether a suspending call is allowed here and has any time left: 0, CV_E_CONTEXT, CV_E_CANCELLED, CV_E_TIMEOUT, with
+ * a story. `what` completes "could not <what>". */
+CV_CHECKED int cv__wait_check(cv_ctx *cx, const char *what);
+
+/** The loop of the context's runtime; NULL without one. For starting libuv handles from a fiber or the main context. */
+uv_loop_t *cv__loop(const cv_ctx *cx);
+
+/** The main context of the runtime: for spawning from loop callbacks. */
+cv_ctx *cv__main_ctx(const cv_ctx *cx);
+
+/** Count input, output or other outside work under way: while there is any, a simulated clock does not jump. Server
+ *  sockets that merely listen are not counted. */
+void cv__io_begin(const cv_ctx *cx);
+void cv__io_end(const cv_ctx *cx);
+
+/** Milliseconds from now to the deadline, rounded up, at least 0; `INT64_MAX` without one. */
+int64_t cv__deadline_left_ms(const cv_ctx *cx);
+
+/** Wait until the file descriptor is readable and/or writable (UV_READABLE, UV_WRITABLE, UV_DISCONNECT); `ret_events`
+ * may be NULL. Suspends. Makes and closes a poll handle per call; see cv__poll for one that lasts. */
+CV_CHECKED int cv__wait_fd(cv_ctx *cx, int fd, int events, int *ret_events);
+
+/** Report an error of libuv or errno (negative, as libuv has them) with the matching code of ours: "could not WHAT:
+ * reason". */
+int cv__fail_uv(cv_ctx *cx, int uv_error, const char *format, ...) CV_PRINTF(3, 4);
+
+#endif
