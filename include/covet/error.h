@@ -94,6 +94,12 @@ enum cv_error_code {
 #undef X
 };
 
+/** One unacceptable field of an input: "author.name", "must be at most 100 characters long". */
+typedef struct cv_error_field {
+    const char *field;
+    const char *message;
+} cv_error_field;
+
 /** The story of an error. All strings are NUL-terminated and owned by the context; unknown parts are NULL.
  *  `cause` is the error that led to this one, or NULL. */
 typedef struct cv_error {
@@ -108,6 +114,8 @@ typedef struct cv_error {
     const char *file; /* source position of the code that reported it */
     int line;
     const struct cv_error *cause;
+    const cv_error_field *fields; /* every bad field of a CV_E_VALIDATION, in the order found; at most 100 are kept */
+    size_t field_count;
 } cv_error;
 
 /** The name of a code ("CV_E_TIMEOUT"), "CV_OK" for 0, "CV_E_?" for an unknown one. Static storage. */
@@ -132,6 +140,10 @@ CV_API int cv_error_set(cv_ctx *cx, int code, const char *file, int line, const 
 /** Add to the last error; no effect when there is none. The text is copied. */
 CV_API void cv_error_detail(cv_ctx *cx, const char *format, ...) CV_PRINTF(2, 3);
 CV_API void cv_error_hint(cv_ctx *cx, const char *format, ...) CV_PRINTF(2, 3);
+
+/** Add a bad field to the last error (a CV_E_VALIDATION); no effect when there is none. Copied. cv_error_copy copies
+ * them. */
+CV_API void cv_error_add_field(cv_ctx *cx, const char *field, const char *format, ...) CV_PRINTF(3, 4);
 
 /** Name the place in the database that the last error concerns; NULL leaves a part as it is. Copied. */
 CV_API void cv_error_place(cv_ctx *cx, const char *sqlstate, const char *table, const char *column,
