@@ -1,0 +1,55 @@
+/* Routes: from method and path to a handler.
+ *
+ * A pattern is a path of segments: literal text, or a parameter: `{name}` (one segment of text), `{name:int}` (digits
+ * with an optional minus, fitting int64_t), `{name:uuid}`, `{name:path}` (the rest, possibly with slashes, last only;
+ * not empty). A literal segment wins over a typed parameter, that over text, that over path. Two routes that could
+ * match the same method and path with the same rank, or the same pattern with other parameter names, are refused when
+ * added. HEAD is answered from GET, OPTIONS and 405 with Allow by themselves. Matching costs a walk over a tree of
+ * segments. */
+#ifndef COVET_ROUTER_H
+#define COVET_ROUTER_H
+
+#include <covet/http.h>
+
+CV_BEGIN_DECLS
+
+typedef struct cv_router cv_router;
+
+/** NULL without memory. Free with cv_router_free (NULL allowed). */
+CV_API cv_router *cv_router_new(void);
+CV_API void cv_router_free(cv_router *router);
+
+/** Add a route; `methods` may combine several. The pattern is copied; `arg` is handed to the handler through
+ *  cv_request_route_arg. CV_E_ROUTE (naming both patterns), CV_E_SYNTAX for a bad pattern, CV_E_NOMEM. */
+CV_API CV_CHECKED int cv_router_add(cv_ctx *cx, cv_router *router, unsigned methods, const char *pattern,
+                                    cv_handler *handler, void *arg);
+
+/** A group: routes added through it get its prefix ("/api"). Owned by the router; NULL (reported) without memory.
+ * Groups nest. */
+typedef struct cv_route_group cv_route_group;
+CV_API cv_route_group *cv_router_group(cv_ctx *cx, cv_router *router, const char *prefix);
+CV_API cv_route_group *cv_route_group_nest(cv_ctx *cx, cv_route_group *group, const char *prefix);
+CV_API CV_CHECKED int cv_route_group_add(cv_ctx *cx, cv_route_group *group, unsigned methods, const char *pattern,
+                                         cv_handler *handler, void *arg);
+
+/** Serve the files below a folder under a prefix: GET and HEAD, content types by ending, ETag and Last-Modified with
+ * 304, single byte ranges, index.html for folders (with a redirect to the slash), no way out of the folder (dot
+ * segments, links that lead outside, NUL), hidden files refused. Files are read off the loop and streamed. The folder
+ * is opened now: CV_E_NOT_FOUND, CV_E_PERMISSION. */
+typedef struct cv_static_options {
+    int64_t max_age_s; /* Cache-Control: max-age; default 0: "no-cache" (revalidate) */
+} cv_static_options;
+CV_API CV_CHECKED int cv_router_static(cv_ctx *cx, cv_router *router, const char *prefix, const char *folder,
+                                       const cv_static_options *options);
+
+/** Visit all routes in the order added; `*position` starts at 0. */
+typedef struct cv_route_info {
+    unsigned methods;
+    const char *pattern;
+    cv_handler *handler;
+} cv_route_info;
+CV_API bool cv_router_next(const cv_router *router, size_t *position, cv_route_info *ret_route);
+
+CV_END_DECLS
+
+#endif

@@ -1,0 +1,51 @@
+/* The HTTP server: HTTP/1.1 (RFC 9112) with llhttp in strict mode. */
+#ifndef COVET_SERVER_H
+#define COVET_SERVER_H
+
+#include <covet/router.h>
+
+CV_BEGIN_DECLS
+
+typedef struct cv_server cv_server;
+
+/* Every limit has a default that is safe in public; 0 takes it. */
+typedef struct cv_server_options {
+    const char *host;            /* NULL: "127.0.0.1" */
+    int port;                    /* 0: a free one (see cv_server_port) */
+    int backlog;                 /* 511 */
+    size_t max_connections;      /* 10,000; further ones wait in the backlog */
+    size_t max_header_bytes;     /* request line and headers: 16 KiB, then 431 (414 for the target) */
+    size_t max_headers;          /* 100, then 431 */
+    size_t max_body_bytes;       /* 1 MiB, then 413 */
+    int64_t header_timeout_ms;   /* first byte to end of headers: 10 s, then 408 */
+    int64_t body_timeout_ms;     /* end of headers to end of body: 30 s, then 408 */
+    int64_t idle_timeout_ms;     /* between requests: 60 s, then closed */
+    int64_t request_timeout_ms;  /* deadline of the handler's context: 30 s, then 503 */
+    int64_t write_timeout_ms;    /* without progress: 30 s, then cut */
+    int64_t shutdown_timeout_ms; /* graceful stop: 10 s, then the rest is cut */
+    bool access_log;             /* one line a request at CV_LOG_INFO */
+} cv_server_options;
+
+/** Bind and listen; requests are taken from the next suspension on. The router is kept by reference and must outlive
+ * the server; options are copied. May suspend to resolve the host. CV_E_ADDRESS_IN_USE (naming host and port),
+ * CV_E_PERMISSION, CV_E_RESOLVE, CV_E_INVALID. */
+CV_API CV_CHECKED int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *options,
+                                      cv_server **ret_server);
+
+/** The port that is listened on. */
+CV_API int cv_server_port(const cv_server *server);
+
+/** Stop gracefully: no further connections, idle ones closed at once, requests under way are finished (with
+ * "Connection: close") for at most shutdown_timeout_ms, then cut; frees the server. Suspends; always succeeds in
+ * bounded time. NULL is allowed. */
+CV_API void cv_server_stop(cv_ctx *cx, cv_server *server);
+
+typedef struct cv_server_stats {
+    uint64_t connections_total, requests_total, responses_by_class[6];
+    size_t connections_open, requests_active;
+} cv_server_stats;
+CV_API cv_server_stats cv_server_get_stats(const cv_server *server);
+
+CV_END_DECLS
+
+#endif
