@@ -16,6 +16,11 @@
 /** The compiler checks the arguments of a printf-like function. */
 #define CV_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 
+/* A name of its own per line, so that block macros nest without shadowing. */
+#define CV__UNIQUE(name)        CV__PASTE(name, __LINE__)
+#define CV__PASTE(left, right)  CV__PASTE_(left, right)
+#define CV__PASTE_(left, right) left##right
+
 #ifdef __cplusplus
 #define CV_BEGIN_DECLS extern "C" {
 #define CV_END_DECLS   }

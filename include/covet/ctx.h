@@ -42,15 +42,18 @@ CV_API CV_CHECKED int cv_cleanup(cv_ctx *cx, void (*fn)(void *arg), void *arg);
  *  there is none. */
 CV_API int64_t cv_ctx_deadline_ns(const cv_ctx *cx);
 
-/** Set the deadline and return the former one, to be restored later. A later instant than the present deadline is
- * ignored: deadlines only shorten, except when the value given is one that this function returned before. */
+/** Shorten the deadline and return the former one, to be given to cv_ctx_restore_deadline_ns later. An instant after
+ * the present deadline has no effect: deadlines only shorten. */
 CV_API int64_t cv_ctx_set_deadline_ns(cv_ctx *cx, int64_t deadline_ns);
+
+/** Put back the deadline that cv_ctx_set_deadline_ns returned. The pairs nest. */
+CV_API void cv_ctx_restore_deadline_ns(cv_ctx *cx, int64_t former_ns);
 
 /** Bound memory in loops: everything allocated from the context's arena inside the block is gone at its end, however
  * the block is left. for (...) CV_SCOPE(cx) { ... } */
 #define CV_SCOPE(cx)                                                                                                   \
-    for (struct cv__scope cv__scope_ __attribute__((cleanup(cv__scope_leave))) = cv__scope_enter(cx); cv__scope_.open; \
-         cv__scope_.open = 0)
+    for (struct cv__scope CV__UNIQUE(cv__scope_) __attribute__((cleanup(cv__scope_leave))) = cv__scope_enter(cx);      \
+         CV__UNIQUE(cv__scope_).open; CV__UNIQUE(cv__scope_).open = 0)
 
 /* What CV_SCOPE expands to; not for direct use. */
 struct cv__scope {

@@ -133,7 +133,8 @@ CV_API void cv_error_clear(cv_ctx *cx);
 /** Report an error and return its code: `return cv_fail(cx, CV_E_RANGE, "month %d is not between 1 and 12", m);`
  *  An error still pending in the context becomes the cause of the new one, so nothing is lost; the chain is cut at 16.
  *  Messages: lower case, no final period, names quoted, "could not" for what may work next time, "cannot" for what
- * never will. Values are copied. When memory for the story is exhausted, the code alone is kept. */
+ * never will. Values are copied; a text of 4 KiB or more is cut and ends with "...". When the memory for
+ * stories is exhausted (64 KiB a context), the causes are given up first; without any memory, the code alone is kept. */
 #define cv_fail(cx, code, ...) cv_error_set((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
 CV_API int cv_error_set(cv_ctx *cx, int code, const char *file, int line, const char *format, ...) CV_PRINTF(5, 6);
 
@@ -151,13 +152,14 @@ CV_API void cv_error_place(cv_ctx *cx, const char *sqlstate, const char *table, 
 
 /** Clean-up that may itself fail must not replace the first error:
  *  `cv_error *first = cv_error_take(cx); ...clean up...; cv_error_put_back(cx, first);`
- *  take: detaches the pending error (NULL when none). put_back: makes it the last error again and drops whatever was
- *  reported in between; with NULL, errors reported in between are kept. */
+ *  take: detaches the pending error (NULL when none); it stays valid, whatever is reported or cleared in between.
+ *  put_back: makes it the last error again and drops whatever was reported in between; with NULL, errors reported in
+ *  between are kept. Pairs nest: the error taken last is put back first. To drop an error, use cv_error_clear. */
 CV_API cv_error *cv_error_take(cv_ctx *cx);
 CV_API void cv_error_put_back(cv_ctx *cx, cv_error *first);
 
-/** Copy the error of `from`, with its chain, into `to` (as cv_fail would report it) and return its code; 0 when `from`
- *  has none. Used where a fiber's result crosses to the one that joins it. */
+/** Copy the error of `from`, with its chain, into `to` and return its code; 0 when `from` has none. As with cv_fail, an
+ *  error pending in `to` stays, as the last cause of the chain. Used where a fiber's result crosses to the one that joins it. */
 CV_API int cv_error_copy(cv_ctx *to, const cv_ctx *from);
 
 /** Whether the code is worth trying again without a change: serialization failure, deadlock, lock, lost connection...

@@ -52,15 +52,16 @@ CV_API CV_CHECKED int cv_sleep_ms(cv_ctx *cx, int64_t ms);
  *  the former deadline is back.
  *      CV_WITHIN(cx, 250) { CV_TRY(cv_get(...)); } */
 #define CV_WITHIN(cx, ms)                                                                                              \
-    for (struct cv__within cv__within_ __attribute__((cleanup(cv__within_leave))) = cv__within_enter((cx), (ms));      \
-         cv__within_.open; cv__within_.open = 0)
+    for (struct cv__within CV__UNIQUE(cv__within_)                                                                     \
+             __attribute__((cleanup(cv__within_leave))) = cv__within_enter((cx), (ms));                                \
+         CV__UNIQUE(cv__within_).open; CV__UNIQUE(cv__within_).open = 0)
 
 /** Clean-up in a context that was cancelled or has run out of time: inside the block, waits work again, all together
  * for at most `budget_ms` (50 is customary). However the block is left, the former state is back. */
 #define CV_SHIELD(cx, budget_ms)                                                                                       \
-    for (struct cv__within cv__within_                                                                                 \
-         __attribute__((cleanup(cv__within_leave))) = cv__shield_enter((cx), (budget_ms));                             \
-         cv__within_.open; cv__within_.open = 0)
+    for (struct cv__within CV__UNIQUE(cv__within_)                                                                     \
+             __attribute__((cleanup(cv__within_leave))) = cv__shield_enter((cx), (budget_ms));                         \
+         CV__UNIQUE(cv__within_).open; CV__UNIQUE(cv__within_).open = 0)
 
 /* What the macros above expand to; not for direct use. */
 struct cv__within {

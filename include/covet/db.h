@@ -1,0 +1,137 @@
+/* Databases: opening, raw statements, rows.
+ *
+ * Most programs use models (model.h, query.h); this is what lies below and what raw SQL uses. A `cv_db` is a pool of
+ * connections to one database, shared by the fibers of a runtime. A statement runs on the transaction of its context
+ * when there is one, otherwise on a connection borrowed for its time. Waiting for a connection is first in, first out,
+ * and bounded by the context's deadline and the pool's own limit. */
+#ifndef COVET_DB_H
+#define COVET_DB_H
+
+#include <covet/ctx.h>
+#include <covet/value.h>
+
+CV_BEGIN_DECLS
+
+typedef struct cv_db cv_db;
+typedef struct cv_rows cv_rows;
+
+/* 0 or NULL takes the default. Options of the URL's query win over these. */
+typedef struct cv_db_options {
+    size_t max_connections;     /* readers for SQLite (4); connections for PostgreSQL (10) */
+    int64_t acquire_timeout_ms; /* wait for a connection: 5,000 */
+    int64_t connect_timeout_ms; /* 5,000 */
+    size_t statement_cache;     /* prepared statements kept per connection: 1,000 */
+    /* SQLite: PRAGMAs, checked against a list of those that matter */
+    const char *sqlite_journal_mode; /* "wal" */
+    const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */
+    int64_t sqlite_busy_timeout_ms;  /* wait for another process's lock: 5,000 */
+    int64_t sqlite_cache_kib;        /* 16,384 per connection */
+    int sqlite_no_foreign_keys;      /* 1: do not enforce foreign keys */
+    int read_only;                   /* 1: refuse writes */
+} cv_db_options;
+
+/** Open a database by its URL:
+ *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
+ *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
+ * folder) URL options: max_connections, acquire_timeout, connect_timeout, and for SQLite mode=ro|rw|rwc, journal_mode,
+ * synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One connection is made and checked
+ * now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
+ * CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
+CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);
+
+/** Close all connections; those still borrowed are closed when they are given back (bounded wait: 5 s). NULL is
+ * allowed. Suspends. */
+CV_API void cv_db_close(cv_ctx *cx, cv_db *db);
+
+/** The default database of this context and of those spawned from it later. Returns the former one. */
+CV_API cv_db *cv_use_db(cv_ctx *cx, cv_db *db);
+CV_API cv_db *cv_ctx_db(const cv_ctx *cx);
+
+/** "sqlite", "postgres". Static storage. */
+CV_API const char *cv_db_engine(const cv_db *db);
+
+/** What a statement did. */
+typedef struct cv_result {
+    int64_t affected;       /* rows inserted, updated or deleted; 0 for others */
+    int64_t last_insert_id; /* SQLite: the rowid of an INSERT; 0 elsewhere (use RETURNING) */
+} cv_result;
+
+#ifndef __cplusplus
+/** Run a statement that returns no rows. `sql` must be a string literal; values are bound to its `?` placeholders, in
+ * order at most eight (`??` is a literal question mark); cv_sql_run takes any number. CV_TRY(cv_exec(cx, NULL, "UPDATE
+ * books SET price = ? WHERE id = ?", price, id)); `ret_result` may be NULL. Suspends. Every database error, with table,
+ * column and constraint where the engine tells. */
+#define cv_exec(cx, ret_result, ...) cv__sql_exec((cx), (ret_result), CV__SQL(__VA_ARGS__))
+
+/** Run a statement that returns rows, to be read one at a time:
+ *      cv_rows *rows;
+ *      CV_TRY(cv_select(cx, &rows, "SELECT id, title FROM books WHERE price < ?", 20));
+ *      while ((rc = cv_rows_next(cx, rows)) > 0)
+ *          use(cv_rows_get(rows, 0).as.i64, cv_rows_get(rows, 1).as.text);
+ *      cv_rows_close(cx, rows);
+ *  The connection is borrowed until the rows are closed, which happens by itself when the end is reached or the
+ * context's arena is freed or rewound. Suspends. */
+#define cv_select(cx, ret_rows, ...) cv__sql_select((cx), (ret_rows), CV__SQL(__VA_ARGS__))
+
+/** The first row's first column, copied into the context's arena; CV_E_NOT_FOUND without a row. Suspends. */
+#define cv_scalar(cx, ret_value, ...) cv__sql_scalar((cx), (ret_value), CV__SQL(__VA_ARGS__))
+#endif
+
+/** The same for statements with any number of values in an array. `sql` comes from the program, never from outside:
+ *  only the values are bound. `ret_rows` NULL when no rows are wanted; `ret_result` may be NULL. Suspends. */
+CV_API CV_CHECKED int cv_sql_run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count,
+                                 cv_result *ret_result, cv_rows **ret_rows);
+
+/** Go to the next row: 1 when there is one, 0 at the end, an error otherwise. Suspends. */
+CV_API CV_CHECKED int cv_rows_next(cv_ctx *cx, cv_rows *rows);
+CV_API size_t cv_rows_columns(const cv_rows *rows);
+/** The name of a column; valid as long as the rows. NULL for an index out of range. */
+CV_API const char *cv_rows_name(const cv_rows *rows, size_t column);
+/** A value of the present row; its text is valid until the next row. NULL value for an index out of range. */
+CV_API cv_value cv_rows_get(const cv_rows *rows, size_t column);
+/** Give the connection back. NULL and a second call are allowed. May suspend, briefly. */
+CV_API void cv_rows_close(cv_ctx *cx, cv_rows *rows);
+
+/** The pool now. */
+typedef struct cv_pool_stats {
+    size_t max, open, idle, borrowed, waiting;
+    uint64_t acquired_total, timeouts_total, opened_total, closed_total;
+} cv_pool_stats;
+/** `writer` 1: SQLite's writer lane; 0: the readers, or the only pool of other engines. */
+CV_API cv_pool_stats cv_db_pool_stats(const cv_db *db, int writer);
+
+/* What the macros above expand to; not for direct use. A literal is required by the concatenation with "". */
+CV_API CV_CHECKED int cv__sql_exec(cv_ctx *cx, cv_result *ret_result, const char *sql, const cv_value *values,
+                                   size_t count);
+CV_API CV_CHECKED int cv__sql_select(cv_ctx *cx, cv_rows **ret_rows, const char *sql, const cv_value *values,
+                                     size_t count);
+CV_API CV_CHECKED int cv__sql_scalar(cv_ctx *cx, cv_value *ret_value, const char *sql, const cv_value *values,
+                                     size_t count);
+
+#ifndef __cplusplus
+#define CV__SQL(...)                                        CV__SQL_PICK(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0, )(__VA_ARGS__)
+#define CV__SQL_PICK(s, a, b, c, d, e, f, g, h, count, ...) CV__SQL_##count
+#define CV__SQL_0(s)                                        "" s "", NULL, 0
+#define CV__V(...)                                                                                                     \
+    (const cv_value[])                                                                                                 \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define CV__SQL_1(s, a)             "" s "", CV__V(CV_VALUE(a)), 1
+#define CV__SQL_2(s, a, b)          "" s "", CV__V(CV_VALUE(a), CV_VALUE(b)), 2
+#define CV__SQL_3(s, a, b, c)       "" s "", CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c)), 3
+#define CV__SQL_4(s, a, b, c, d)    "" s "", CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c), CV_VALUE(d)), 4
+#define CV__SQL_5(s, a, b, c, d, e) "" s "", CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c), CV_VALUE(d), CV_VALUE(e)), 5
+#define CV__SQL_6(s, a, b, c, d, e, f)                                                                                 \
+    "" s "", CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c), CV_VALUE(d), CV_VALUE(e), CV_VALUE(f)), 6
+#define CV__SQL_7(s, a, b, c, d, e, f, g)                                                                              \
+    "" s "", CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c), CV_VALUE(d), CV_VALUE(e), CV_VALUE(f), CV_VALUE(g)), 7
+#define CV__SQL_8(s, a, b, c, d, e, f, g, h)                                                                           \
+    "" s "",                                                                                                           \
+        CV__V(CV_VALUE(a), CV_VALUE(b), CV_VALUE(c), CV_VALUE(d), CV_VALUE(e), CV_VALUE(f), CV_VALUE(g), CV_VALUE(h)), \
+        8
+#endif
+
+CV_END_DECLS
+
+#endif

@@ -1,0 +1,120 @@
+/* The driver interface: what an engine implements, and what it may rely on.
+ *
+ * A driver is a constant table of functions. It knows connections, statements and rows; it does not know pools,
+ * transactions' nesting or models. Life of a connection, with the functions that may be called in each state:
+ *
+ *     connect -> IDLE -> execute -> (rows pending) ROWS -> fetch ... finish -> IDLE
+ *                IDLE -> begin -> IN TRANSACTION -> execute..., savepoint..., commit | rollback -> IDLE
+ *                any  -> (lost, timed out in the middle) BROKEN -> disconnect
+ *
+ * Rules for every function with a context: it suspends the fiber while it waits and never blocks the loop; it obeys the
+ * context's deadline and cancellation (CV_E_TIMEOUT, CV_E_CANCELLED); on failure it reports the story in the context,
+ * with the engine's own words as detail and SQLSTATE, table, column and constraint where they are known, and returns
+ * the code. When the connection cannot be used any more it sets conn->broken. Only one fiber uses a connection at a
+ * time. */
+#ifndef COVET_SRC_DB_DB_DRIVER_H
+#define COVET_SRC_DB_DB_DRIVER_H
+
+#include "sql/dialect.h"
+#include <covet/db.h>
+#include <covet/list.h>
+#include <covet/transaction.h>
+#include <covet/url.h>
+
+typedef struct cv__driver cv__driver;
+typedef struct cv__conn cv__conn;
+typedef struct cv__cursor cv__cursor;
+
+/** What a connection is borrowed for. Engines with one kind of connection ignore it. */
+typedef enum cv__conn_role { CV__READER, CV__WRITER } cv__conn_role;
+
+/** A statement, as the upper floors hand it down. All views must stay valid until the call returns (params: until
+ * finish). */
+typedef struct cv__statement {
+    cv_str sql;             /* the engine's own placeholders */
+    uint64_t hash;          /* cv_hash of sql when the caller has it, else 0 */
+    const cv_value *params; /* stored form (dialect->store) */
+    size_t param_count;
+    const cv__column_type *columns; /* wanted types of the result's columns; NULL: as the engine declares them */
+    size_t column_count;            /* 0 with columns NULL: whatever comes */
+    bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
+} cv__statement;
+
+/** The head of every connection; drivers embed it as their first member. */
+struct cv__conn {
+    const cv__driver *driver;
+    cv_link link; /* owned by the pool */
+    void *pool;   /* owned by the pool */
+    cv__conn_role role;
+    bool broken;           /* set by the driver; the pool then disconnects it */
+    bool in_transaction;   /* kept by the driver as the engine reports it */
+    int64_t idle_since_ns; /* owned by the pool */
+};
+
+/** The head of every cursor; drivers embed it as their first member. */
+struct cv__cursor {
+    cv__conn *conn;
+    size_t column_count;
+    const char *const *column_names; /* valid until finish */
+};
+
+struct cv__driver {
+    const char *name;
+    const cv__dialect *dialect;
+    /** How many connections of each role a database has by default; 0 writers: writers share the readers' pool. */
+    size_t default_readers, default_writers;
+
+    /** Check URL and options, make the state shared by all connections of one database. `*ret_shared` is handed to
+     * connect. Options are complete: defaults and URL options are merged by the caller, except those of the engine's
+     * own, which the driver takes out of url->query. Does not suspend. CV_E_CONFIG. */
+    int (*open)(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared);
+    void (*close)(void *shared);
+
+    /** Make a connection, ready for use, within options->connect_timeout_ms. Suspends. */
+    int (*connect)(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
+    /** Free it, whatever its state; open cursors of it are invalid afterwards. Never waits. */
+    void (*disconnect)(cv__conn *conn);
+
+    /** Make the connection fit for the next borrower: no transaction, no open cursor, session settings as after
+     * connect. Within the small clean-up budget that the caller has set. Failing sets conn->broken. Suspends. */
+    int (*reset)(cv_ctx *cx, cv__conn *conn);
+
+    /** Whether an idle connection is still usable, without waiting. */
+    bool (*is_alive)(cv__conn *conn);
+
+    /** Run a statement. For one with rows, `*ret_cursor` gets a cursor before the first row, owned by the caller until
+     * finish; for one without, it gets NULL and `ret_result` (never NULL) is filled. Several cursors may be open on one
+     * connection, and statements may run while cursors are open: the driver sees to it. */
+    int (*execute)(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
+                   cv__cursor **ret_cursor);
+
+    /** The next row into `cells` (column_count of them): 1, 0 at the end, or an error. Values have the wanted types;
+     * views are valid until the next fetch or finish. At the end `ret_result` (may be NULL) is filled. */
+    int (*fetch)(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
+
+    /** Free the cursor; rows not yet read are dropped within the clean-up budget or the connection is marked broken.
+     * NULL allowed. */
+    void (*finish)(cv_ctx *cx, cv__cursor *cursor);
+
+    /** Begin, end and nest. `level` numbers savepoints from 1: the driver makes the name ("cv_1"), never from outside.
+     */
+    int (*begin)(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
+    int (*commit)(cv_ctx *cx, cv__conn *conn);
+    int (*rollback)(cv_ctx *cx, cv__conn *conn);
+    int (*savepoint)(cv_ctx *cx, cv__conn *conn, int level);
+    int (*release)(cv_ctx *cx, cv__conn *conn, int level);
+    int (*rollback_to)(cv_ctx *cx, cv__conn *conn, int level);
+
+    /** Whether a statement writes, for routing raw SQL to a writer; only for engines with writers of their own, else
+     * NULL. A statement that cannot be told counts as writing. Uses an idle connection of the driver's choice; does not
+     * suspend. */
+    bool (*writes)(cv_ctx *cx, cv__conn *reader, cv_str sql);
+};
+
+extern const cv__driver cv__driver_sqlite;
+extern const cv__driver cv__driver_postgres;
+
+/** The driver of a URL scheme, or NULL. */
+const cv__driver *cv__driver_for_scheme(const char *scheme);
+
+#endif
