@@ -134,7 +134,8 @@ CV_API void cv_error_clear(cv_ctx *cx);
  *  An error still pending in the context becomes the cause of the new one, so nothing is lost; the chain is cut at 16.
  *  Messages: lower case, no final period, names quoted, "could not" for what may work next time, "cannot" for what
  * never will. Values are copied; a text of 4 KiB or more is cut and ends with "...". When the memory for
- * stories is exhausted (64 KiB a context), the causes are given up first; without any memory, the code alone is kept. */
+ * stories is exhausted (64 KiB a context), the causes are given up first; without any memory, the code alone is kept.
+ */
 #define cv_fail(cx, code, ...) cv_error_set((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
 CV_API int cv_error_set(cv_ctx *cx, int code, const char *file, int line, const char *format, ...) CV_PRINTF(5, 6);
 
@@ -159,7 +160,8 @@ CV_API cv_error *cv_error_take(cv_ctx *cx);
 CV_API void cv_error_put_back(cv_ctx *cx, cv_error *first);
 
 /** Copy the error of `from`, with its chain, into `to` and return its code; 0 when `from` has none. As with cv_fail, an
- *  error pending in `to` stays, as the last cause of the chain. Used where a fiber's result crosses to the one that joins it. */
+ *  error pending in `to` stays, as the last cause of the chain. Used where a fiber's result crosses to the one that
+ * joins it. */
 CV_API int cv_error_copy(cv_ctx *to, const cv_ctx *from);
 
 /** Whether the code is worth trying again without a change: serialization failure, deadlock, lock, lost connection...

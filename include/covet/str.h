@@ -9,6 +9,7 @@
 #include <covet/api.h>
 #include <covet/arena.h>
 #include <covet/error.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -42,9 +43,12 @@ static inline cv_str cv_str_make(const char *ptr, size_t len)
 /** For printf: `printf("%.*s", CV_STR_ARG(view))`. */
 #define CV_STR_ARG(view) (int)(view).len, ((view).ptr ? (view).ptr : "")
 
-/** Comparison by bytes. `cv_str_compare`: negative, 0, positive; NULL sorts first. The `_nocase` forms fold ASCII only.
- */
-CV_API bool cv_str_equal(cv_str a, cv_str b);
+/** Comparison by bytes; NULL equals NULL alone. `cv_str_compare`: negative, 0, positive; NULL sorts first. The
+ * `_nocase` forms fold ASCII only. */
+static inline bool cv_str_equal(cv_str a, cv_str b)
+{
+    return a.len == b.len && !a.ptr == !b.ptr && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 CV_API bool cv_str_equal_nocase(cv_str a, cv_str b);
 CV_API int cv_str_compare(cv_str a, cv_str b);
 CV_API bool cv_str_starts_with(cv_str text, cv_str prefix);
@@ -64,7 +68,8 @@ CV_API cv_str cv_str_trim(cv_str text);
  *  then NULL). An empty text gives one empty part. */
 CV_API bool cv_str_split(cv_str *rest, char separator, cv_str *ret_part);
 
-/** The whole text as a decimal integer or number. CV_E_SYNTAX or CV_E_RANGE, without a story. */
+/** The whole text as a decimal integer or number (finite; at most 1,023 bytes where it is long), whatever the locale.
+ *  CV_E_SYNTAX or CV_E_RANGE, without a story. */
 CV_API CV_CHECKED int cv_str_to_i64(cv_str text, int64_t *ret_value);
 CV_API CV_CHECKED int cv_str_to_u64(cv_str text, uint64_t *ret_value);
 CV_API CV_CHECKED int cv_str_to_f64(cv_str text, double *ret_value);
@@ -107,19 +112,53 @@ CV_API void cv_buf_done(cv_buf *buf);
 /** Forget the contents and the error, keep the memory. */
 CV_API void cv_buf_clear(cv_buf *buf);
 
-/** Append. Failures are sticky in `buf->error`. */
-CV_API void cv_buf_add(cv_buf *buf, const void *data, size_t len);
-CV_API void cv_buf_add_str(cv_buf *buf, cv_str text);
-CV_API void cv_buf_add_text(cv_buf *buf, const char *text);
-CV_API void cv_buf_add_char(cv_buf *buf, char c);
+/* The ways through growth; not for direct use. */
+CV_API void cv__buf_add_slow(cv_buf *buf, const void *data, size_t len);
+CV_API char *cv__buf_reserve_slow(cv_buf *buf, size_t len);
+
+/** Append. Failures are sticky in `buf->error`; what does not fit is left out as a whole. A NULL text adds nothing. */
+static inline void cv_buf_add(cv_buf *buf, const void *data, size_t len)
+{
+    if (__builtin_expect(buf->error != 0 || len >= buf->capacity - buf->len, 0)) {
+        cv__buf_add_slow(buf, data, len);
+        return;
+    }
+    if (len)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+static inline void cv_buf_add_str(cv_buf *buf, cv_str text)
+{
+    cv_buf_add(buf, text.ptr, text.len);
+}
+static inline void cv_buf_add_text(cv_buf *buf, const char *text)
+{
+    cv_buf_add(buf, text, text ? strlen(text) : 0);
+}
+static inline void cv_buf_add_char(cv_buf *buf, char c)
+{
+    cv_buf_add(buf, &c, 1);
+}
 CV_API void cv_buf_add_i64(cv_buf *buf, int64_t value);
 CV_API void cv_buf_add_u64(cv_buf *buf, uint64_t value);
 CV_API void cv_buf_printf(cv_buf *buf, const char *format, ...) CV_PRINTF(2, 3);
 
 /** Room for `len` more bytes at the end, to be written by the caller and then added with cv_buf_commit; NULL on
  * failure. */
-CV_API CV_CHECKED char *cv_buf_reserve(cv_buf *buf, size_t len);
-CV_API void cv_buf_commit(cv_buf *buf, size_t len);
+CV_CHECKED static inline char *cv_buf_reserve(cv_buf *buf, size_t len)
+{
+    if (__builtin_expect(buf->error != 0 || len >= buf->capacity - buf->len, 0))
+        return cv__buf_reserve_slow(buf, len);
+    return buf->data + buf->len;
+}
+
+/** Add `len` bytes that were written to reserved room; no more than were reserved. */
+static inline void cv_buf_commit(cv_buf *buf, size_t len)
+{
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
 
 /** Remove the first `len` bytes. */
 CV_API void cv_buf_consume(cv_buf *buf, size_t len);
