@@ -1,0 +1,89 @@
+/* The application: models, routes, settings and commands in one object, and a main function that is its management
+ * tool.
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         cv_app *app = cv_app_new("bookshop");
+ *         cv_app_models(app, author_model, book_model);
+ *         cv_route(app, CV_GET, "/books", list_books);
+ *         return cv_main(app, argc, argv);
+ *     }
+ *
+ * gives `./bookshop serve`, `migrate`, `makemigrations`, `showmigrations`, `sqlmigrate`, `check`, `routes`, `help`, and
+ * the application's own commands. Building never fails at once: the first mistake is kept and reported by cv_main. */
+#ifndef COVET_APP_H
+#define COVET_APP_H
+
+#include <covet/config.h>
+#include <covet/migrate.h>
+#include <covet/model.h>
+#include <covet/router.h>
+#include <covet/runtime.h>
+
+CV_BEGIN_DECLS
+
+typedef struct cv_app cv_app;
+
+/** Make an application. `name` (letters, digits, underscores) is also the label of its migrations. Aborts without
+ * memory: nothing can be said yet. Freed by cv_main, or by cv_app_free. */
+CV_API cv_app *cv_app_new(const char *name);
+CV_API void cv_app_free(cv_app *app);
+
+#ifndef __cplusplus
+/** Register models under the application's label. */
+#define cv_app_models(app, ...) cv_app_models_labelled((app), NULL, (cv_model_fn *const[]){__VA_ARGS__, NULL})
+#endif
+/** The same under another label (NULL: the application's); `models` ends with NULL. */
+CV_API void cv_app_models_labelled(cv_app *app, const char *label, cv_model_fn *const *models);
+
+/** Add a route; see router.h. */
+CV_API void cv_route(cv_app *app, unsigned methods, const char *pattern, cv_handler *handler);
+CV_API void cv_route_arg(cv_app *app, unsigned methods, const char *pattern, cv_handler *handler, void *arg);
+CV_API void cv_app_static(cv_app *app, const char *prefix, const char *folder);
+/** The application's router, for groups. */
+CV_API cv_router *cv_app_router(cv_app *app);
+
+/** A file of the program itself: bytes with a content type, answered with an ETag and a far expiry only when
+ * `immutable`. `data` is kept. */
+CV_API void cv_app_asset(cv_app *app, const char *path, const char *content_type, const void *data, size_t len);
+
+/** Migrations compiled in by `covet embed`. Kept by reference. The folder "migrations" beside them is used when --dir
+ * names it. */
+CV_API void cv_app_migrations(cv_app *app, const cv_embedded_migration *embedded, size_t count);
+
+/** Settings of the application, in addition to those of Covet (see `help settings`). Kept by reference. */
+CV_API void cv_app_settings(cv_app *app, const cv_setting *settings, size_t count);
+/** The configuration, readable once a command runs. */
+CV_API const cv_config *cv_ctx_config(const cv_ctx *cx);
+
+/** A command of the application, run in the main fiber with the database open and the registry in use. `argv[0]` is the
+ * command's name; flags of settings are taken out already. Its result is the exit code's reason: an error is printed
+ * with detail and hint. `usage` is what follows the name ("[FILE]"), `help` one line; `needs_database` false leaves the
+ * database closed. */
+typedef struct cv_command {
+    const char *name;
+    const char *usage;
+    const char *help;
+    int (*run)(cv_ctx *cx, cv_app *app, int argc, char **argv);
+    bool without_database;
+} cv_command;
+CV_API void cv_app_command(cv_app *app, const cv_command *command);
+
+/** Whether --json was given: commands then print JSON on standard output. */
+CV_API bool cv_app_wants_json(const cv_app *app);
+
+/** Run the command line and free the application. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4
+ * there are unapplied or changed migrations (showmigrations --check, makemigrations --check); 130 interrupted. */
+CV_API int cv_main(cv_app *app, int argc, char **argv);
+
+/** Progress of long work: a bar on standard error when it is a terminal and --json was not given, nothing otherwise.
+ * `total` 0: unknown. Drawn at most ten times a second. */
+typedef struct cv_progress cv_progress;
+CV_API cv_progress *cv_progress_new(cv_ctx *cx, const cv_app *app, const char *label, int64_t total);
+CV_API void cv_progress_set(cv_progress *progress, int64_t done);
+/** Draw the final state and end the line. NULL is allowed, as above. */
+CV_API void cv_progress_done(cv_progress *progress);
+
+CV_END_DECLS
+
+#endif
