@@ -42,6 +42,8 @@ typedef struct cv_json_reader {
     cv_json_limits limits;
     uint64_t stack[16]; /* a bit per level: object or array */
     int state;
+    int error;     /* the first failure, returned ever after */
+    bool skipping; /* strings are checked but not decoded */
     bool peeked;
     int peeked_event;
 } cv_json_reader;
@@ -50,13 +52,15 @@ typedef struct cv_json_reader {
  *  `limits` NULL takes the defaults; max_depth is at most 1024. Decoded strings and errors go to `cx`. */
 CV_API void cv_json_reader_init(cv_json_reader *reader, cv_ctx *cx, cv_str text, const cv_json_limits *limits);
 
-/** The next event. CV_E_SYNTAX (message with line, column and what was expected), CV_E_LIMIT, CV_E_NOMEM. */
+/** The next event. CV_E_SYNTAX (message with line, column and what was expected), CV_E_LIMIT, CV_E_NOMEM. After a
+ *  failure the same code comes again, without a story. CV_JSON_END may be asked for again, too. */
 CV_API CV_CHECKED int cv_json_next(cv_json_reader *reader, cv_json_event *ret_event);
 
 /** Look at the next event without taking it; its results are readable. */
 CV_API CV_CHECKED int cv_json_peek(cv_json_reader *reader, cv_json_event *ret_event);
 
-/** Skip one whole value (the next event must start one); `ret_raw` (may be NULL) gets its text as written. */
+/** Skip one whole value (the next event must start one, otherwise CV_E_STATE); `ret_raw` (may be NULL) gets its text as
+ *  written. */
 CV_API CV_CHECKED int cv_json_skip(cv_json_reader *reader, cv_str *ret_raw);
 
 /** The number just read: CV_E_TYPE when it has a fraction or exponent that leaves no whole number, CV_E_RANGE. Without
