@@ -57,12 +57,15 @@ typedef struct cv__dialect {
 
     /** A value as this engine stores it in a column of the type: SQLite binds times as integers (microseconds), dates
      * as days, UUIDs as 16 bytes, decimals scaled. The value has the column's logical type already, or is NULL. Text
-     * results are made in the arena. CV_E_RANGE for a decimal with more digits than the column, CV_E_NOMEM; no story.
-     */
+     * results are made in the arena. `type` NULL: the column is not known (raw SQL); then a decimal is CV_E_TYPE where
+     * its stored form depends on the column (SQLite). CV_E_RANGE for a decimal with more digits than the column,
+     * CV_E_NOMEM; no story. */
     int (*store)(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored);
 
     /** Append a text look-up (exact text comparisons of the i..., contains, startswith, endswith families) between a
-     * rendered left side and a parameter. The value bound must have gone through `lookup_value`. */
+     * rendered left side, a text, and a parameter. The value bound must have gone through `lookup_value`. The left side
+     * may appear more than once, and what is appended may be negated or combined as it is. NULL on the left gives NULL.
+     */
     void (*add_text_lookup)(cv_buf *out, cv__lookup lookup, cv_str left, size_t param_index);
 
     /** The value to bind for a text look-up: for instance LIKE wildcards escaped and "%" put around. In the arena. */
@@ -70,7 +73,17 @@ typedef struct cv__dialect {
 
     bool returning; /* INSERT ... RETURNING */
     bool transactional_ddl;
+
+    /* How text is quoted, for the placeholder scanner. */
+    bool bracket_quotes;  /* [a] and `a` are identifiers */
+    bool dollar_quotes;   /* $tag$...$tag$ and E'...' are strings */
+    bool nested_comments; /* a comment may lie in a comment */
 } cv__dialect;
+
+/** The largest number of digits that a decimal column keeps as a scaled 64-bit integer where the engine has no
+ * decimals.
+ */
+#define CV__SCALED_DIGITS 18
 
 extern const cv__dialect cv__dialect_sqlite;
 extern const cv__dialect cv__dialect_postgres;

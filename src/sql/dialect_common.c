@@ -1,0 +1,95 @@
+#include "sql/dialect_common.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool parse_small(cv_str text, uint64_t max, uint64_t *ret_number)
+{
+    return cv_str_to_u64(cv_str_trim(text), ret_number) == 0 && *ret_number <= max;
+}
+
+/* "n" or "d, p" between the parentheses. */
+static bool parse_arguments(cv_str arguments, cv__column_type *type)
+{
+    cv_str rest = arguments, part;
+    uint64_t numbers[2] = {0, 0};
+    size_t count = 0;
+    while (cv_str_split(&rest, ',', &part)) {
+        if (count == 2 || !parse_small(part, count == 0 ? UINT32_MAX : UINT16_MAX, &numbers[count]))
+            return false;
+        count++;
+    }
+    if (type->type == CV_TYPE_TEXT) {
+        type->max_length = (uint32_t)numbers[0];
+        return count == 1;
+    }
+    if (type->type == CV_TYPE_DECIMAL) {
+        if (numbers[0] > UINT16_MAX || numbers[1] > numbers[0])
+            return false;
+        type->digits = (uint16_t)numbers[0];
+        type->places = (uint16_t)numbers[1];
+    }
+    return true;
+}
+
+bool cv__parse_type(const cv__type_name *names, size_t count, cv_str declared, cv__column_type *ret_type)
+{
+    cv_str name = cv_str_trim(declared), arguments = {NULL, 0};
+    ptrdiff_t open = cv_str_find_char(name, '(');
+    if (open >= 0) {
+        if (!cv_str_ends_with(name, CV_STR(")")))
+            return false;
+        arguments = cv_str_sub(name, (size_t)open + 1, name.len - (size_t)open - 2);
+        name = cv_str_trim(cv_str_sub(name, 0, (size_t)open));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!cv_str_equal_nocase(name, cv_str_of(names[i].name)))
+            continue;
+        cv__column_type type = {.type = names[i].type, .bits = names[i].bits};
+        if (arguments.ptr && !parse_arguments(arguments, &type))
+            return false;
+        *ret_type = type;
+        return true;
+    }
+    return false;
+}
+
+void cv__add_quoted(cv_buf *out, cv_str text)
+{
+    cv_buf_add_char(out, '\'');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\'')
+            cv_buf_add_char(out, '\'');
+        cv_buf_add_char(out, text.ptr[i]);
+    }
+    cv_buf_add_char(out, '\'');
+}
+
+void cv__add_hex(cv_buf *out, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        cv_buf_add_char(out, digits[bytes[i] >> 4]);
+        cv_buf_add_char(out, digits[bytes[i] & 15]);
+    }
+}
+
+void cv__add_float(cv_buf *out, double value)
+{
+    char text[40];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(text, sizeof text, "%.*g", precision, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    cv_buf_add_text(out, text);
+    if (!strpbrk(text, ".e"))
+        cv_buf_add_text(out, ".0");
+}
+
+bool cv__decimal_fits(cv_decimal value, const cv__column_type *type)
+{
+    int before, after;
+    cv_decimal_digits(value, &before, &after);
+    return after <= type->places && before <= type->digits - type->places;
+}

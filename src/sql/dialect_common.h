@@ -1,0 +1,27 @@
+/* What the dialects share. */
+#ifndef COVET_SRC_SQL_DIALECT_COMMON_H
+#define COVET_SRC_SQL_DIALECT_COMMON_H
+
+#include "sql/dialect.h"
+
+/** One declared type name and what it means; `bits` as in cv__column_type. */
+typedef struct cv__type_name {
+    const char *name;
+    cv_type type;
+    uint16_t bits;
+} cv__type_name;
+
+/** Read "NAME", "NAME(n)" or "NAME(d, p)" against a table of names, ignoring ASCII case and outer space. Numbers become
+ *  max_length for texts, digits and places for decimals, and are dropped for others. False for an unknown name or a
+ *  malformed or out-of-range number. */
+bool cv__parse_type(const cv__type_name *names, size_t count, cv_str declared, cv__column_type *ret_type);
+
+/** Append a text literal with its quotes doubled; bytes in hexadecimal digits; the shortest float that reads back. */
+void cv__add_quoted(cv_buf *out, cv_str text);
+void cv__add_hex(cv_buf *out, const uint8_t *bytes, size_t len);
+void cv__add_float(cv_buf *out, double value);
+
+/** Whether a decimal fits a column of `digits` digits with `places` after the point, without losing one. */
+bool cv__decimal_fits(cv_decimal value, const cv__column_type *type);
+
+#endif
