@@ -40,8 +40,8 @@ CV_API bool cv_is_cancelled(const cv_ctx *cx);
 /** Give way to the other ready fibers. Suspends. 0, CV_E_CANCELLED, CV_E_TIMEOUT, CV_E_CONTEXT. */
 CV_API int cv_yield(cv_ctx *cx);
 
-/** Give way to everything else: run again once per turn of the loop, after input and output and the ready fibers. For
- * long computations beside short requests. Suspends. */
+/** Give way to everything else: run again in a later turn of the loop, after its input and output and its ready fibers;
+ * of all that wait here, one runs a turn. For long computations beside short requests. Suspends. */
 CV_API int cv_yield_background(cv_ctx *cx);
 
 /** Sleep. Suspends. 0 after the time, CV_E_CANCELLED, CV_E_TIMEOUT (the deadline came first: it returns at once when it
@@ -67,7 +67,7 @@ CV_API CV_CHECKED int cv_sleep_ms(cv_ctx *cx, int64_t ms);
 struct cv__within {
     cv_ctx *cx;
     int64_t former_deadline_ns;
-    int shielded;
+    int64_t former_shield_ns;
     int open;
 };
 CV_API struct cv__within cv__within_enter(cv_ctx *cx, int64_t ms);

@@ -19,9 +19,10 @@ typedef struct cv__waiter {
     cv_link link; /* free for the owner of a queue of waiters; removed from its list by cv__wake and when a wait ends
                      early */
     cv_ctx *cx;
-    int result; /* what cv__wake was given */
-    bool parked, woken;
-    void *data; /* free for the owner */
+    int result;         /* what cv__wake was given */
+    bool parked, woken; /* woken stays false when a wait ended early */
+    const char *what;   /* for messages, completes "could not <what>"; NULL: "wait". A static string */
+    void *data;         /* free for the owner */
 } cv__waiter;
 
 void cv__waiter_init(cv_ctx *cx, cv__waiter *waiter);
@@ -54,6 +55,21 @@ void cv__io_end(const cv_ctx *cx);
 
 /** Milliseconds from now to the deadline, rounded up, at least 0; `INT64_MAX` without one. */
 int64_t cv__deadline_left_ms(const cv_ctx *cx);
+
+/** A file descriptor that is waited for again and again, by one fiber at a time. Between waits it stays registered with
+ *  the system, so that a wait costs no system call of its own. */
+typedef struct cv__poll cv__poll;
+
+/** Make one for a descriptor, which stays the caller's and must be open until cv__poll_free. CV_E_NOMEM and what
+ *  libuv reports. Does not suspend. */
+CV_CHECKED int cv__poll_new(cv_ctx *cx, int fd, cv__poll **ret_poll);
+
+/** Wait for any of `events`; `ret_events` (may be NULL) tells which came. Suspends. CV_E_STATE while another fiber
+ *  waits for the same descriptor. */
+CV_CHECKED int cv__poll_wait(cv_ctx *cx, cv__poll *poll, int events, int *ret_events);
+
+/** Forget the descriptor at once; it may be closed afterwards. Nobody may be waiting. NULL is allowed. */
+void cv__poll_free(cv__poll *poll);
 
 /** Wait until the file descriptor is readable and/or writable (UV_READABLE, UV_WRITABLE, UV_DISCONNECT); `ret_events`
  * may be NULL. Suspends. Makes and closes a poll handle per call; see cv__poll for one that lasts. */

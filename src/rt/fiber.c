@@ -1,0 +1,254 @@
+/* The life of a fiber, from the pool and back to it. */
+#include "rt/rt.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* How many ended fibers keep their stacks for the next ones. */
+#ifdef CV__TSAN
+enum { POOL_LIMIT = 256 };
+#else
+enum { POOL_LIMIT = 1024 };
+#endif
+
+static void run_function(struct cv_fiber *fiber)
+{
+    fiber->start = cv_arena_save(fiber->cx.arena);
+    fiber->result = fiber->fn(&fiber->cx, fiber->arg);
+    if (fiber->shield_until_ns != 0)
+        cv__die("fiber \"%s\" ended inside a shield", fiber->name);
+    cv_arena_rewind(fiber->cx.arena, fiber->start);
+}
+
+static void fiber_entry(void *arg)
+{
+    struct cv_fiber *fiber = arg;
+    struct cv_runtime *rt = fiber->cx.runtime;
+    cv__annotate_arrive(&fiber->stack.annotation, &rt->main.stack.annotation, true);
+    run_function(fiber);
+    fiber->state = CV__FIBER_ENDED;
+    rt->alive--;
+    cv__suspend_last(rt, fiber);
+}
+
+static struct cv_fiber *make_fiber(struct cv_runtime *rt)
+{
+    struct cv_fiber *fiber = calloc(1, sizeof *fiber);
+    cv_arena *arena = cv_arena_new(rt->arena_limit_bytes);
+    if (!fiber || !arena || cv__stack_map(&fiber->stack, rt->stack_bytes, rt->made) < 0) {
+        cv_arena_free(arena);
+        free(fiber);
+        return NULL;
+    }
+    rt->made++;
+    cv__ctx_init(&fiber->cx, arena);
+    cv_list_init(&fiber->queue);
+    cv_list_init(&fiber->all);
+    return fiber;
+}
+
+static void free_fiber(struct cv_fiber *fiber)
+{
+    cv__ctx_done(&fiber->cx);
+    cv__stack_unmap(&fiber->stack);
+    free(fiber);
+}
+
+static struct cv_fiber *take_fiber(struct cv_runtime *rt)
+{
+    cv_link *pooled = cv_list_pop_front(&rt->pool);
+    if (!pooled)
+        return make_fiber(rt);
+    rt->pooled--;
+    return cv_list_entry(pooled, struct cv_fiber, queue);
+}
+
+void cv__fiber_release(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    assert(fiber->state == CV__FIBER_ENDED);
+    cv_list_remove(&fiber->all);
+    rt->handles--;
+    fiber->state = CV__FIBER_POOLED;
+    if (rt->pooled == POOL_LIMIT) {
+        free_fiber(fiber);
+        return;
+    }
+    cv__ctx_recycle(&fiber->cx);
+    cv_list_push_front(&rt->pool, &fiber->queue);
+    rt->pooled++;
+}
+
+void cv__pool_free(struct cv_runtime *rt)
+{
+    cv_link *pooled;
+    while ((pooled = cv_list_pop_front(&rt->pool)))
+        free_fiber(cv_list_entry(pooled, struct cv_fiber, queue));
+}
+
+int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber **ret_fiber)
+{
+    struct cv_runtime *rt = cx->runtime;
+    if (!rt || !pthread_equal(rt->thread, pthread_self()))
+        return cv_fail(cx, CV_E_CONTEXT, "cannot start fiber \"%s\": %s", name,
+                       rt ? "this is not the runtime's thread" : "the context has no runtime");
+    if (rt->handles >= rt->max_fibers)
+        return cv_fail(cx, CV_E_LIMIT, "could not start fiber \"%s\": all %zu are in use", name, rt->max_fibers);
+    struct cv_fiber *fiber = take_fiber(rt);
+    if (!fiber)
+        return cv_fail(cx, CV_E_NOMEM, "could not start fiber \"%s\": no memory for its stack", name);
+    cv__ctx_inherit(&fiber->cx, cx);
+    fiber->cx.runtime = rt;
+    fiber->cx.fiber = fiber;
+    fiber->name = name;
+    fiber->fn = fn;
+    fiber->arg = arg;
+    fiber->cancel = rt->closing ? CV__CANCEL_REQUESTED : CV__CANCEL_NONE;
+    fiber->detached = ret_fiber == NULL;
+    fiber->joiner = NULL;
+    cv__frame_init(&fiber->frame, fiber->stack.low, fiber->stack.top, fiber_entry, fiber);
+    cv_list_push_back(&rt->fibers, &fiber->all);
+    rt->handles++;
+    rt->alive++;
+    cv__make_ready(rt, fiber);
+    if (ret_fiber)
+        *ret_fiber = fiber;
+    return 0;
+}
+
+static void end_detached(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    bool is_obedient = fiber->result == CV_E_CANCELLED && fiber->cancel != CV__CANCEL_NONE;
+    if (fiber->result < 0 && !is_obedient) {
+        CV_LOG_ERROR(fiber->cx.log, "fiber failed", CV_F("fiber", fiber->name),
+                     CV_F("code", cv_error_name(fiber->result)));
+        if (cv_error_last(&fiber->cx))
+            cv_log_error(fiber->cx.log, CV_LOG_ERROR, "fiber failed", cv_error_last(&fiber->cx));
+    }
+    cv__fiber_release(rt, fiber);
+}
+
+void cv__fiber_ended(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    if (fiber->detached)
+        end_detached(rt, fiber);
+    else if (fiber->joiner)
+        cv__wake(fiber->joiner, 0);
+}
+
+/* The wait for it failed. Without `ret_joined` nobody will ask for its result. A call from the wrong place leaves the
+ * fiber as it is. */
+static int leave_join(cv_ctx *cx, struct cv_fiber *fiber, bool *ret_joined, int code)
+{
+    if (ret_joined)
+        *ret_joined = false;
+    if (code == CV_E_CONTEXT)
+        return code;
+    fiber->joiner = NULL;
+    if (ret_joined)
+        return code;
+    if (fiber->state == CV__FIBER_ENDED)
+        end_detached(cx->runtime, fiber);
+    else
+        fiber->detached = true;
+    return code;
+}
+
+static int take_result(cv_ctx *cx, struct cv_fiber *fiber)
+{
+    int result = fiber->result;
+    if (result < 0 && cv_error_last(&fiber->cx))
+        cv_error_copy(cx, &fiber->cx);
+    else if (result < 0)
+        cv_fail(cx, result, "fiber \"%s\" failed: %s", fiber->name, cv_error_text(result));
+    cv__fiber_release(cx->runtime, fiber);
+    return result;
+}
+
+int cv_join(cv_ctx *cx, cv_fiber *fiber, bool *ret_joined)
+{
+    int rc = cv__wait_check(cx, "wait for a fiber");
+    if (rc < 0)
+        return leave_join(cx, fiber, ret_joined, rc);
+    if (fiber->joiner || fiber->detached)
+        cv__die("fiber \"%s\" is joined twice", fiber->name);
+    if (fiber->state != CV__FIBER_ENDED) {
+        cv__waiter waiter;
+        cv__waiter_init(cx, &waiter);
+        waiter.what = "wait for a fiber";
+        fiber->joiner = &waiter;
+        rc = cv__wait(cx, &waiter);
+        if (rc < 0)
+            return leave_join(cx, fiber, ret_joined, rc);
+    }
+    if (ret_joined)
+        *ret_joined = true;
+    return take_result(cx, fiber);
+}
+
+void cv_cancel(cv_fiber *fiber)
+{
+    if (fiber->cancel != CV__CANCEL_NONE || fiber->state == CV__FIBER_ENDED)
+        return;
+    fiber->cancel = CV__CANCEL_REQUESTED;
+    if (fiber->shield_until_ns == 0)
+        cv__interrupt(fiber, CV_E_CANCELLED);
+}
+
+bool cv_is_cancelled(const cv_ctx *cx)
+{
+    return cx->fiber && cx->fiber->cancel != CV__CANCEL_NONE;
+}
+
+static int yield_to(cv_ctx *cx, bool background)
+{
+    CV_TRY(cv__wait_check(cx, "give way"));
+    struct cv_runtime *rt = cx->runtime;
+    struct cv_fiber *self = cx->fiber;
+    if (!self) {
+        rt->main.state = CV__FIBER_READY;
+        cv__kick(rt);
+        cv__run_loop(rt, UV_RUN_NOWAIT);
+        rt->main.state = CV__FIBER_RUNNING;
+        return 0;
+    }
+    self->state = CV__FIBER_READY;
+    cv_list_push_back(background ? &rt->background : &rt->ready, &self->queue);
+    cv__suspend(rt, self);
+    return 0;
+}
+
+int cv_yield(cv_ctx *cx)
+{
+    return yield_to(cx, false);
+}
+
+int cv_yield_background(cv_ctx *cx)
+{
+    return yield_to(cx, true);
+}
+
+int cv_sleep_ms(cv_ctx *cx, int64_t ms)
+{
+    if (ms <= 0)
+        return cv_yield(cx);
+    CV_TRY(cv__wait_check(cx, "sleep"));
+    struct cv_fiber *self = cv__self(cx);
+    int64_t until_ns = cv__after_ms(cv__clock_now_ns(cx->runtime), ms);
+    if (cv__wait_limit_ns(cx, self) < until_ns)
+        return cv_fail(cx, CV_E_TIMEOUT, "could not sleep: the deadline comes first");
+    cv__waiter waiter;
+    cv__waiter_init(cx, &waiter);
+    int early = 0;
+    cv__park(self, &waiter, until_ns, true, &early);
+    return early == CV_E_TIMEOUT ? 0 : cv__wait_failed(cx, self, early, "sleep");
+}
+
+const char *cv_fiber_name(const cv_ctx *cx)
+{
+    return cx->fiber ? cx->fiber->name : "main";
+}
+
+size_t cv_fiber_count(const cv_ctx *cx)
+{
+    return cx->runtime ? cx->runtime->alive : 0;
+}

@@ -1,0 +1,133 @@
+/* The scheduler: which fiber runs when. README.md draws the turn. */
+#include "rt/rt.h"
+
+#include <assert.h>
+#include <time.h>
+
+/* How many fibers run in one turn before input and output have their chance again. */
+enum { READY_PER_TURN = 1024 };
+
+/* A few nanoseconds a reading, and exact to a tick of the kernel (1 to 10 ms): enough for the watchdog. */
+static int64_t coarse_now_ns(void)
+{
+    struct timespec now;
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    (void)idle; /* being active is all it is for */
+}
+
+static void set_idle(struct cv_runtime *rt, bool active)
+{
+    if (active == rt->idle_active)
+        return;
+    rt->idle_active = active;
+    if (active)
+        uv_idle_start(&rt->idle, on_idle);
+    else
+        uv_idle_stop(&rt->idle);
+}
+
+void cv__kick(struct cv_runtime *rt)
+{
+    if (!rt->in_turn) /* the turn looks by itself before it ends */
+        set_idle(rt, true);
+}
+
+void cv__make_ready(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    assert(fiber->state == CV__FIBER_WAITING || fiber->state == CV__FIBER_RUNNING || fiber->state == CV__FIBER_POOLED);
+    fiber->state = CV__FIBER_READY;
+    if (fiber != &rt->main)
+        cv_list_push_back(&rt->ready, &fiber->queue);
+    cv__kick(rt);
+}
+
+__attribute__((noinline)) void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    assert(rt->current == fiber && fiber->state != CV__FIBER_RUNNING);
+    cv__annotate_leave(&fiber->stack.annotation, &rt->main.stack.annotation, false);
+    cv__switch(&fiber->frame, &rt->main.frame);
+    cv__annotate_arrive(&fiber->stack.annotation, &rt->main.stack.annotation, false);
+}
+
+void cv__suspend_last(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    cv__annotate_leave(&fiber->stack.annotation, &rt->main.stack.annotation, true);
+    cv__switch(&fiber->frame, &rt->main.frame);
+    __builtin_unreachable();
+}
+
+static void watch(struct cv_runtime *rt, const struct cv_fiber *fiber)
+{
+    int64_t now_ns = coarse_now_ns();
+    int64_t held_ns = now_ns - rt->turn_mark_ns;
+    rt->turn_mark_ns = now_ns;
+    if (held_ns < rt->watchdog_ns)
+        return;
+    cv_counter_add(rt->watchdog_counter, 1);
+    CV_LOG_WARN(rt->main.cx.log, "fiber held the loop", CV_F("fiber", fiber->name), CV_F("ms", held_ns / 1000000));
+}
+
+static void run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    assert(fiber->state == CV__FIBER_READY);
+    fiber->state = CV__FIBER_RUNNING;
+    rt->current = fiber;
+    cv__annotate_leave(&rt->main.stack.annotation, &fiber->stack.annotation, false);
+    cv__switch(&rt->main.frame, &fiber->frame);
+    cv__annotate_arrive(&rt->main.stack.annotation, &fiber->stack.annotation, false);
+    rt->current = NULL;
+    if (rt->watchdog_ns)
+        watch(rt, fiber);
+    if (fiber->state == CV__FIBER_ENDED)
+        cv__fiber_ended(rt, fiber);
+}
+
+static void run_first(struct cv_runtime *rt, cv_link *queue)
+{
+    cv_link *first = cv_list_pop_front(queue);
+    if (first)
+        run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
+}
+
+void cv__turn(uv_check_t *check)
+{
+    struct cv_runtime *rt = check->data;
+    rt->in_turn = true;
+    if (rt->watchdog_ns && !(cv_list_is_empty(&rt->ready) && cv_list_is_empty(&rt->background)))
+        rt->turn_mark_ns = coarse_now_ns();
+    for (int left = READY_PER_TURN; left > 0 && !cv_list_is_empty(&rt->ready); left--)
+        run_first(rt, &rt->ready);
+    run_first(rt, &rt->background);
+    bool can_run = !cv_list_is_empty(&rt->ready) || !cv_list_is_empty(&rt->background);
+    if (!can_run && cv__clock_may_jump(rt)) {
+        cv__clock_jump(rt);
+        can_run = true;
+    }
+    rt->in_turn = false;
+    set_idle(rt, can_run || rt->main.state == CV__FIBER_READY);
+    if (rt->alive != rt->alive_shown) {
+        rt->alive_shown = rt->alive;
+        cv_gauge_set(rt->alive_gauge, (int64_t)rt->alive);
+    }
+}
+
+void cv__run_loop(struct cv_runtime *rt, uv_run_mode mode)
+{
+    rt->in_loop = true;
+    uv_run(&rt->loop, mode);
+    rt->in_loop = false;
+}
+
+bool cv__can_go_on(const struct cv_runtime *rt)
+{
+    return uv_loop_alive(&rt->loop) != 0;
+}
