@@ -65,6 +65,10 @@ def test_folder_that_the_table_does_not_know(folder):
     expect(plant(folder, src__attic__a_c=''), 'src/attic:1: the folder stands in no floor')
 
 
+def test_include_of_what_does_not_exist(folder):
+    expect(plant(folder, src__base__bad_c='#include "base/gone.h"\n'), 'src/base/bad.c:1: there is no header')
+
+
 def test_example_that_uses_a_private_header(folder):
     expect(plant(folder, examples__a__b_c='#include "base/ctx.h"\n'), 'examples/a/b.c:1: an example may not use')
 
