@@ -1,0 +1,98 @@
+/* Members of objects by their C type: reading and writing one, without conversions. */
+#ifndef COVET_SRC_ORM_MEMBER_H
+#define COVET_SRC_ORM_MEMBER_H
+
+#include <covet/model.h>
+
+/** What the member holds, as a value; texts are views into the object. */
+cv_value cv__member_get(cv_member member, const void *at);
+
+/* A value without text into a member that may be NULL: `set` follows the value in every cv_opt_ struct. */
+#define CV__PUT_OPT(type, source)                                                                                      \
+    do {                                                                                                               \
+        type *opt = at;                                                                                                \
+        opt->set = !null;                                                                                              \
+        if (!null)                                                                                                     \
+            opt->value = (source);                                                                                     \
+    } while (0)
+
+/** Write a value of the member's own logical type, or NULL where the member can be NULL. Texts are not copied: they
+ *  must outlive the object, and end with a NUL byte for CV_MEMBER_CHARS. */
+static inline void cv__member_put(cv_member member, void *at, cv_value value)
+{
+    bool null = value.type == CV_TYPE_NULL;
+    switch (member) {
+    case CV_MEMBER_NONE:
+        break;
+    case CV_MEMBER_BOOL:
+        *(bool *)at = value.as.boolean;
+        break;
+    case CV_MEMBER_I16:
+        *(int16_t *)at = (int16_t)value.as.i64;
+        break;
+    case CV_MEMBER_I32:
+        *(int32_t *)at = (int32_t)value.as.i64;
+        break;
+    case CV_MEMBER_I64:
+        *(int64_t *)at = value.as.i64;
+        break;
+    case CV_MEMBER_F64:
+        *(double *)at = value.as.f64;
+        break;
+    case CV_MEMBER_CHARS:
+        *(const char **)at = null ? NULL : value.as.text.ptr;
+        break;
+    case CV_MEMBER_STR:
+        *(cv_str *)at = null ? (cv_str){NULL, 0} : value.as.text;
+        break;
+    case CV_MEMBER_JSON:
+        *(cv_json *)at = null ? (cv_json){{NULL, 0}} : (cv_json){value.as.text};
+        break;
+    case CV_MEMBER_BYTES:
+        *(cv_bytes *)at = null ? (cv_bytes){NULL, 0} : value.as.bytes;
+        break;
+    case CV_MEMBER_DECIMAL:
+        *(cv_decimal *)at = value.as.decimal;
+        break;
+    case CV_MEMBER_TIME:
+        *(cv_time *)at = value.as.time;
+        break;
+    case CV_MEMBER_DATE:
+        *(cv_date *)at = value.as.date;
+        break;
+    case CV_MEMBER_UUID:
+        *(cv_uuid *)at = value.as.uuid;
+        break;
+    case CV_MEMBER_OPT_BOOL:
+        CV__PUT_OPT(cv_opt_bool, value.as.boolean);
+        break;
+    case CV_MEMBER_OPT_I16:
+        CV__PUT_OPT(cv_opt_i16, (int16_t)value.as.i64);
+        break;
+    case CV_MEMBER_OPT_I32:
+        CV__PUT_OPT(cv_opt_i32, (int32_t)value.as.i64);
+        break;
+    case CV_MEMBER_OPT_I64:
+        CV__PUT_OPT(cv_opt_i64, value.as.i64);
+        break;
+    case CV_MEMBER_OPT_F64:
+        CV__PUT_OPT(cv_opt_f64, value.as.f64);
+        break;
+    case CV_MEMBER_OPT_DECIMAL:
+        CV__PUT_OPT(cv_opt_decimal, value.as.decimal);
+        break;
+    case CV_MEMBER_OPT_TIME:
+        CV__PUT_OPT(cv_opt_time, value.as.time);
+        break;
+    case CV_MEMBER_OPT_DATE:
+        CV__PUT_OPT(cv_opt_date, value.as.date);
+        break;
+    case CV_MEMBER_OPT_UUID:
+        CV__PUT_OPT(cv_opt_uuid, value.as.uuid);
+        break;
+    }
+}
+
+#undef CV__PUT_OPT
+
+#endif
