@@ -1,0 +1,57 @@
+"""tools/bench passes on results of the right shape and nothing else."""
+import json
+import shutil
+import sys
+
+import tap
+
+COMPARISON = {'bench': 'b', 'unit': 'ns', 'ours': 2, 'peer': 'p', 'theirs': 4.5, 'ratio': 0.44, 'runs': 5}
+PROMISE = {'bench': 'b', 'unit': 'ns', 'ours': 2, 'limit': 5, 'pass': True, 'runs': 5}
+
+
+def bench(folder, script, *names):
+    """The exit status, stdout and stderr of the runner over one benchmark, a Python script."""
+    tap.write(folder, meson_build="project('t')\n", bench__benches_json='[{"name": "b", "script": "bench/b.py"}]',
+              bench__b_py=script)
+    (folder / 'meson_options.txt').write_text("option('tests', type: 'boolean')\noption('benchmarks', type: 'boolean')\n")
+    (folder / 'tools').mkdir()
+    shutil.copy(tap.ROOT / 'tools' / 'bench', folder / 'tools')
+    command = 'exec "$0" "$@" 2>err'
+    code, output = tap.run('sh', '-c', command, folder / 'tools' / 'bench', *names, cwd=folder)
+    return code, output, (folder / 'err').read_text()
+
+
+def printing(*results):
+    return ''.join(f'print({json.dumps(json.dumps(result))})\n' for result in results)
+
+
+def test_results_are_passed_on_alone(folder):
+    code, output, errors = bench(folder, 'import sys\nprint("noise", file=sys.stderr)\n' + printing(COMPARISON, PROMISE))
+    assert code == 0, errors
+    assert [json.loads(line) for line in output.splitlines()] == [COMPARISON, PROMISE], output
+
+
+def test_missed_limit_is_printed_and_fails(folder):
+    code, output, errors = bench(folder, printing(PROMISE | {'ours': 9, 'pass': False}))
+    assert code == 1 and 'misses its limit' in errors, errors
+    assert json.loads(output)['pass'] is False, output
+
+
+def test_line_of_another_shape_is_kept_back(folder):
+    code, output, errors = bench(folder, 'print("hello")\n' + printing({'bench': 'b'}))
+    assert (code, output) == (1, ''), output
+    assert 'is not JSON' in errors and 'has other members' in errors, errors
+
+
+def test_benchmark_that_fails(folder):
+    code, _, errors = bench(folder, printing(COMPARISON) + 'raise SystemExit(3)\n')
+    assert code == 1 and 'ended with status 3' in errors, errors
+
+
+def test_unknown_name(folder):
+    code, output, errors = bench(folder, '', 'nonsense')
+    assert (code, output) == (1, ''), output
+    assert 'unknown benchmark "nonsense"; known: b' in errors, errors
+
+
+tap.main(sys.modules[__name__])
