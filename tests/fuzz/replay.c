@@ -59,6 +59,8 @@ int main(int argc, char **argv)
     int failed = 0;
     printf("1..%d\n", count);
     for (int i = 0; i < count; i++) {
+        printf("# %s\n", entries[i]->d_name); /* a crash leaves the name of its input behind */
+        fflush(stdout);
         int rc = replay_file(argv[1], entries[i]->d_name);
         printf("%sok %d - %s\n", rc == 0 ? "" : "not ", i + 1, entries[i]->d_name);
         fflush(stdout);

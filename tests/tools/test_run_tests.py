@@ -41,6 +41,12 @@ def test_crash_counts_as_a_failure_beyond_its_cases(folder):
     assert 'killed by signal 11' in output and 'last case: y' in output, output
 
 
+def test_crash_before_the_first_case_shows_what_was_said(folder):
+    code, output, last = suite(folder, ('a', 'tap', 'echo 1..3; echo "# opening"; echo why >&2; kill -SEGV $$'))
+    assert (code, last) == (1, '0 passed, 1 failed'), output
+    assert '# opening' in output and 'why' in output, output
+
+
 def test_early_end_counts_as_a_failure(folder):
     code, output, last = suite(folder, ('a', 'tap', 'echo 1..3; echo ok 1 - x'))
     assert (code, last) == (1, '1 passed, 1 failed'), output
