@@ -93,8 +93,10 @@ int cv__poll_wait(cv_ctx *cx, cv__poll *poll, int events, int *ret_events)
 int cv__wait_fd(cv_ctx *cx, int fd, int events, int *ret_events)
 {
     cv__poll *poll = NULL;
-    CV_TRY(cv__poll_new(cx, fd, &poll));
-    int rc = cv__poll_wait(cx, poll, events, ret_events);
+    int rc = cv__poll_new(cx, fd, &poll);
+    if (!poll)
+        return rc;
+    rc = cv__poll_wait(cx, poll, events, ret_events);
     cv__poll_free(poll);
     return rc;
 }
