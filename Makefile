@@ -43,6 +43,7 @@ install: build ## install under $prefix (/usr/local); DESTDIR is respected
 	@meson configure $(BUILD) -Dprefix=$(prefix)
 	@ninja -C $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild $(if $(DESTDIR),--destdir "$(abspath $(DESTDIR))")
+	@test -n "$(DESTDIR)" || ldconfig 2>/dev/null || true
 
 clean: ## remove everything that was built, the demo's database included
 	@rm -rf $(BUILD)

@@ -26,9 +26,10 @@ def printing(*results):
 
 
 def test_results_are_passed_on_alone(folder):
-    code, output, errors = bench(folder, 'import sys\nprint("noise", file=sys.stderr)\n' + printing(COMPARISON, PROMISE))
+    results = [COMPARISON, PROMISE, PROMISE | {'what': 'yield'}]
+    code, output, errors = bench(folder, 'import sys\nprint("noise", file=sys.stderr)\n' + printing(*results))
     assert code == 0, errors
-    assert [json.loads(line) for line in output.splitlines()] == [COMPARISON, PROMISE], output
+    assert [json.loads(line) for line in output.splitlines()] == results, output
 
 
 def test_missed_limit_is_printed_and_fails(folder):
