@@ -17,7 +17,7 @@ SYLLABLES = ['ba', 'ce', 'di', 'fo', 'gu', 'ka', 'le', 'mi', 'no', 'pu', 'ra', '
 WORDS = ['library', 'runtime', 'daemon', 'client', 'parser', 'toolkit', 'bindings', 'viewer', 'server', 'plugin', 'fast',
          'small', 'portable', 'simple', 'documentation', 'development', 'files', 'for', 'with', 'and']
 KINDS = [('Pre-Depends', 3), ('Depends', 88), ('Recommends', 25), ('Suggests', 30), ('Enhances', 3), ('Breaks', 12),
-         ('Conflicts', 10), ('Replaces', 14)]
+         ('Conflicts', 10), ('Replaces', 14), ('Provides', 8)]
 RELATIONS = ['>=', '>=', '>=', '=', '<<', '<=', '>>']
 
 
@@ -61,7 +61,7 @@ def version(dice):
 
 
 def target(dice, count):
-    name = package_name(dice.skewed_below(count))
+    name = package_name(dice.skewed_below(count)) + (':any' if dice.below(50) == 0 else '')
     return f'{name} ({dice.of(RELATIONS)} {version(dice)})' if dice.below(100) < 45 else name
 
 
@@ -77,6 +77,10 @@ def relations(dice, count):
             yield f'{kind}: ' + ', '.join(relation(dice, count) for _ in range(entries))
 
 
+def words(dice, count):
+    return ' '.join(dice.of(WORDS) for _ in range(count))
+
+
 def maintainer(dice):
     number = dice.skewed_below(3000)
     own = Dice(number * 104729 + 3)
@@ -84,12 +88,20 @@ def maintainer(dice):
     return f'{first} {last} <{first.lower()}.{last.lower()}{number}@example.org>'
 
 
+def description(dice):
+    """A summary, and for most packages some lines of text."""
+    yield 'Description: ' + words(dice, 4 + dice.below(5))
+    for _ in range(dice.below(6)):
+        yield ' ' + ('.' if dice.below(5) == 0 else words(dice, 6 + dice.below(6)))
+
+
 def stanza(number, count):
     dice = Dice(number * 1000003 + 11)
-    lines = [f'Package: {package_name(number)}', f'Version: {version(dice)}',
+    lines = [f'Package: {package_name(number)}', *([f'Source: {dice.word(3)}'] if dice.below(2) else []),
+             f'Version: {version(dice)}',
              f'Installed-Size: {10 + dice.skewed_below(200000)}', f'Maintainer: {maintainer(dice)}',
              f"Architecture: {dice.of(['amd64', 'amd64', 'all'])}", *relations(dice, count),
-             'Description: ' + ' '.join(dice.of(WORDS) for _ in range(4 + dice.below(5)))]
+             *description(dice)]
     if dice.below(4):
         lines.append(f'Homepage: https://{dice.word(3)}.example.org/')
     lines += [f'Section: {dice.of(SECTIONS)}', f'Priority: {dice.of(PRIORITIES)}', f'Size: {900 + dice.below(9000000)}']

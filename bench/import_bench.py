@@ -45,22 +45,20 @@ def count_rows(database):
         return {table: connection.execute(f'SELECT count(*) FROM {table}').fetchone()[0] for table in TABLES}
 
 
-def run_ours(program, folder, index):
-    environment = {'DATABASE_URL': f'sqlite:///{folder}/ours.db'}
+def migrate(program, database):
+    """Both get their tables from the program's migrations. The environment that names the database is returned."""
+    environment = {'DATABASE_URL': f'sqlite:///{database}'}
     run([program, 'migrate'], environment)
-    return run([program, 'import', index], environment)
-
-
-def run_peer(folder, index):
-    peer = [sys.executable, HERE / 'import_peer.py']
-    run([*peer, 'migrate', folder / 'peer.db'])
-    return run([*peer, 'import', folder / 'peer.db', index])
+    return environment
 
 
 def run_pair(program, build, index):
     folder = Path(tempfile.mkdtemp(prefix='import-', dir=build))
     try:
-        seconds = run_ours(program, folder, index), run_peer(folder, index)
+        environment = migrate(program, folder / 'ours.db')
+        migrate(program, folder / 'peer.db')
+        seconds = (run([program, 'import', index], environment),
+                   run([sys.executable, HERE / 'import_peer.py', folder / 'peer.db', index]))
         ours, theirs = count_rows(folder / 'ours.db'), count_rows(folder / 'peer.db')
         if ours != theirs:
             sys.exit(f'import: the databases differ: {ours} and {theirs}')

@@ -1,34 +1,25 @@
 #!/usr/bin/python3
 """The peer of the import benchmark: the same file into the same tables with Python's sqlite3.
 
-    import_peer.py migrate DATABASE
-    import_peer.py import DATABASE FILE
+    import_peer.py DATABASE FILE
 
-Written as one would who knows the module: WAL, synchronous=FULL and foreign keys on as Covet has them, one transaction,
-executemany over a generator, identifiers given by the program so that no row has to be read back. Prints how many rows
-each table got."""
+The database has been made by `packages migrate`, so that tables, indexes and checks are the same. Written as one would who
+knows the module: WAL, synchronous=FULL and foreign keys on as Covet has them, one transaction, executemany, identifiers
+given by the program so that no row has to be read back."""
 import re
 import sqlite3
 import sys
 
-SCHEMA = '''
-CREATE TABLE sections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE maintainers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL, UNIQUE (name, email));
-CREATE TABLE packages (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, architecture TEXT NOT NULL, priority TEXT,
-    section_id INTEGER REFERENCES sections (id), maintainer_id INTEGER NOT NULL REFERENCES maintainers (id),
-    installed_size INTEGER, homepage TEXT, summary TEXT NOT NULL, UNIQUE (name, architecture));
-CREATE INDEX packages_section ON packages (section_id);
-CREATE INDEX packages_maintainer ON packages (maintainer_id);
-CREATE TABLE dependencies (
-    id INTEGER PRIMARY KEY, package_id INTEGER NOT NULL REFERENCES packages (id), kind TEXT NOT NULL,
-    alternatives INTEGER NOT NULL, target TEXT NOT NULL, relation TEXT, version TEXT);
-CREATE INDEX dependencies_package ON dependencies (package_id);
-CREATE INDEX dependencies_target ON dependencies (target);
-'''
-KINDS = ('Pre-Depends', 'Depends', 'Recommends', 'Suggests', 'Enhances', 'Breaks', 'Conflicts', 'Replaces')
-TARGET = re.compile(r'([^\s(:]+)(?::\w+)?\s*(?:\(\s*([<>=]+)\s*([^)\s]+)\s*\))?')
-MAINTAINER = re.compile(r'(.*?)\s*<([^>]*)>')
+KINDS = ('Pre-Depends', 'Depends', 'Recommends', 'Suggests', 'Enhances', 'Breaks', 'Conflicts', 'Replaces', 'Provides')
+TARGET = re.compile(r'\s*([^\s(:]+)(?::(\w+))?\s*(?:\(\s*([<>=]+)\s*([^)\s]+)\s*\))?')
+MAINTAINER = re.compile(r'(.*?)\s*<([^>]*)>$')
+
+INSERT_SECTION = 'INSERT INTO sections (id, name) VALUES (?, ?)'
+INSERT_MAINTAINER = 'INSERT INTO maintainers (id, name, email) VALUES (?, ?, ?)'
+INSERT_PACKAGE = '''INSERT INTO packages (id, name, architecture, version, status, priority, source, homepage, summary,
+    description, installed_size, section_id, maintainer_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'''
+INSERT_DEPENDENCY = '''INSERT INTO dependencies (package_id, kind, position, alternative, name, architecture, relation,
+    version) VALUES (?, ?, ?, ?, ?, ?, ?, ?)'''
 
 
 def open_database(path):
@@ -40,15 +31,18 @@ def open_database(path):
 
 
 def stanzas(path):
-    """Each stanza as a dictionary of its fields, continuation lines left out: the tables hold none of them."""
-    fields = {}
+    """Each stanza as a dictionary of its fields; continuation lines are kept with their line breaks."""
+    fields, name = {}, None
     with open(path, encoding='utf-8') as file:
         for line in file:
-            if line == '\n':
+            line = line.rstrip('\n')
+            if not line:
                 if fields:
                     yield fields
                 fields = {}
-            elif line[0] not in ' \t':
+            elif line[0] in ' \t':
+                fields[name] += '\n' + line
+            else:
                 name, _, value = line.partition(':')
                 fields[name] = value.strip()
     if fields:
@@ -56,16 +50,14 @@ def stanzas(path):
 
 
 def dependency_rows(package_id, fields):
-    group = 0
     for kind in KINDS:
         value = fields.get(kind)
         if not value:
             continue
-        for entry in value.split(','):
-            group += 1
-            for alternative in entry.split('|'):
-                target, relation, version = TARGET.match(alternative.strip()).groups()
-                yield package_id, kind, group, target, relation, version
+        name_of_kind = kind.lower()
+        for position, entry in enumerate(value.split(',')):
+            for alternative, target in enumerate(entry.split('|')):
+                yield package_id, name_of_kind, position, alternative, *TARGET.match(target).groups()
 
 
 class Numbers(dict):
@@ -77,14 +69,21 @@ class Numbers(dict):
 
 
 def read_rows(path):
-    sections, maintainers, packages, dependencies = Numbers(), Numbers(), [], []
-    for package_id, fields in enumerate(stanzas(path), 1):
-        section, size = fields.get('Section'), fields.get('Installed-Size')
-        maintainer = MAINTAINER.match(fields['Maintainer'])
-        packages.append((package_id, fields['Package'], fields['Version'], fields['Architecture'],
-                         fields.get('Priority'), sections[section] if section else None,
-                         maintainers[maintainer.groups() if maintainer else (fields['Maintainer'], '')],
-                         int(size) if size else None, fields.get('Homepage'), fields.get('Description', '')))
+    sections, maintainers, packages, dependencies, seen = Numbers(), Numbers(), [], [], set()
+    for fields in stanzas(path):
+        key = fields['Package'], fields.get('Architecture', 'all')
+        status = fields.get('Status', 'available').split()[-1]
+        if status == 'not-installed' or key in seen:
+            continue
+        seen.add(key)
+        package_id = len(packages) + 1
+        size, maintainer = fields.get('Installed-Size'), fields.get('Maintainer', 'unknown')
+        match = MAINTAINER.match(maintainer)
+        summary, _, description = fields.get('Description', '').partition('\n')
+        packages.append((package_id, *key, fields.get('Version', 'unknown'), status, fields.get('Priority'),
+                         fields.get('Source'), fields.get('Homepage'), summary, description, int(size) if size else None,
+                         sections[fields.get('Section', 'unknown')],
+                         maintainers[match.groups() if match else (maintainer, None)]))
         dependencies.extend(dependency_rows(package_id, fields))
     return sections, maintainers, packages, dependencies
 
@@ -92,26 +91,20 @@ def read_rows(path):
 def import_file(connection, path):
     sections, maintainers, packages, dependencies = read_rows(path)
     connection.execute('BEGIN')
-    connection.executemany('INSERT INTO sections VALUES (?, ?)', ((number, name) for name, number in sections.items()))
-    connection.executemany('INSERT INTO maintainers VALUES (?, ?, ?)',
-                           ((number, *who) for who, number in maintainers.items()))
-    connection.executemany('INSERT INTO packages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)', packages)
-    connection.executemany('INSERT INTO dependencies (package_id, kind, alternatives, target, relation, version) '
-                           'VALUES (?, ?, ?, ?, ?, ?)', dependencies)
+    connection.executemany(INSERT_SECTION, ((number, name) for name, number in sections.items()))
+    connection.executemany(INSERT_MAINTAINER, ((number, *who) for who, number in maintainers.items()))
+    connection.executemany(INSERT_PACKAGE, packages)
+    connection.executemany(INSERT_DEPENDENCY, dependencies)
     connection.execute('COMMIT')
-    print(f'{len(packages)} packages, {len(dependencies)} dependencies, {len(maintainers)} maintainers, '
-          f'{len(sections)} sections')
+    print(f'imported {len(packages)} packages of {len(sections)} sections and {len(maintainers)} maintainers '
+          f'with {len(dependencies)} dependencies')
 
 
 def main():
-    command, database = sys.argv[1], sys.argv[2]
-    connection = open_database(database)
-    if command == 'migrate':
-        connection.executescript(SCHEMA)
-    elif command == 'import':
-        import_file(connection, sys.argv[3])
-    else:
-        sys.exit('usage: import_peer.py migrate DATABASE | import DATABASE FILE')
+    if len(sys.argv) != 3:
+        sys.exit('usage: import_peer.py DATABASE FILE')
+    connection = open_database(sys.argv[1])
+    import_file(connection, sys.argv[2])
     connection.close()
 
 
