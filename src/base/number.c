@@ -70,6 +70,12 @@ int cv_str_to_u64(cv_str text, uint64_t *ret_value)
         return CV_E_SYNTAX;
     uint64_t value = 0;
     bool fits = true;
+    for (const char *safe = end - at > 19 ? at + 19 : end; at != safe; at++) { /* 19 digits always fit */
+        unsigned digit = (unsigned)(unsigned char)*at - '0';
+        if (digit > 9)
+            return CV_E_SYNTAX;
+        value = value * 10 + digit;
+    }
     for (; at != end; at++) {
         unsigned digit = (unsigned)(unsigned char)*at - '0';
         if (digit > 9)

@@ -103,7 +103,7 @@ static void impossible_sizes_give_null(void **state)
     assert_null(cv_arena_alloc(arena, huge - 64));
     assert_null(cv_arena_strndup(arena, "x", huge));
     cv_arena_set_limit(arena, SIZE_MAX);
-    assert_null(cv_arena_alloc(arena, huge / 2));
+    assert_null(cv_arena_alloc(arena, huge / 4));
     assert_int_equal(arena->failure, CV_E_NOMEM);
     assert_null(cv_arena_realloc(arena, cv_arena_alloc(arena, 8), 8, huge));
 }

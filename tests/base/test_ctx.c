@@ -68,7 +68,7 @@ static void a_refusal_of_the_system_is_reported(void **state)
 {
     cv_ctx *cx = *state;
     cv_arena_set_limit(cv_ctx_arena(cx), SIZE_MAX);
-    volatile size_t huge = SIZE_MAX / 2;
+    volatile size_t huge = SIZE_MAX / 4;
     assert_fails(cx, failing_alloc(cx, huge), CV_E_NOMEM, "out of memory");
 }
 

@@ -67,8 +67,8 @@ static void what_is_no_number_is_refused(void **state)
 static void what_needs_more_than_38_digits_is_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {NINES_38 "9",   NINES_38 ".5",   "1e38",           "1e-39",
-                                        "0.1" NINES_38, "1e99999999999", "-1e-99999999999"};
+    static const char *const texts[] = {NINES_38 "9",     NINES_38 ".5",   "1e38",           "1e-39",
+                                        ("0.1" NINES_38), "1e99999999999", "-1e-99999999999"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         cv_decimal value;
         assert_int_equal(cv_decimal_parse(cv_str_of(texts[i]), &value), CV_E_RANGE);
@@ -231,9 +231,9 @@ static int compare_keys(cv_decimal a, cv_decimal b)
 static void keys_order_as_values_do(void **state)
 {
     (void)state;
-    static const char *const ordered[] = {"-" NINES_38, "-1000", "-100.5", "-100", "-99",   "-1.55", "-1.5", "-1",
-                                          "-0.5",       "-0.05", "-1e-38", "0",    "1e-38", "0.05",  "0.5",  "0.51",
-                                          "1",          "1.05",  "1.5",    "2",    "10",    "15",    "100",  NINES_38};
+    static const char *const ordered[] = {
+        ("-" NINES_38), "-1000", "-100.5", "-100", "-99", "-1.55", "-1.5", "-1", "-0.5", "-0.05", "-1e-38", "0",
+        "1e-38",        "0.05",  "0.5",    "0.51", "1",   "1.05",  "1.5",  "2",  "10",   "15",    "100",    NINES_38};
     size_t count = sizeof ordered / sizeof ordered[0];
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < count; j++) {
