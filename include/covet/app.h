@@ -43,8 +43,8 @@ CV_API void cv_app_static(cv_app *app, const char *prefix, const char *folder);
 /** The application's router, for groups. */
 CV_API cv_router *cv_app_router(cv_app *app);
 
-/** A file of the program itself: bytes with a content type, answered with an ETag and a far expiry only when
- * `immutable`. `data` is kept. */
+/** A file of the program itself: bytes with a content type (at most 1 MiB), answered with an ETag and 304. `data` and
+ *  `content_type` are kept by reference. */
 CV_API void cv_app_asset(cv_app *app, const char *path, const char *content_type, const void *data, size_t len);
 
 /** Migrations compiled in by `covet embed`. Kept by reference. The folder "migrations" beside them is used when --dir
@@ -56,10 +56,10 @@ CV_API void cv_app_settings(cv_app *app, const cv_setting *settings, size_t coun
 /** The configuration, readable once a command runs. */
 CV_API const cv_config *cv_ctx_config(const cv_ctx *cx);
 
-/** A command of the application, run in the main fiber with the database open and the registry in use. `argv[0]` is the
- * command's name; flags of settings are taken out already. Its result is the exit code's reason: an error is printed
- * with detail and hint. `usage` is what follows the name ("[FILE]"), `help` one line; `needs_database` false leaves the
- * database closed. */
+/** A command of the application, run in the main context with the database open and the registry in use. `argv[0]` is
+ * the command's name; flags of settings are taken out already. It returns 0, an exit code of its own (positive), or an
+ * error, which is printed with detail and hint. `usage` is what follows the name ("[FILE]"), `help` one line. Kept by
+ * reference. */
 typedef struct cv_command {
     const char *name;
     const char *usage;

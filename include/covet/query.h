@@ -51,7 +51,7 @@ CV_API cv_query *cv_query_copy(cv_ctx *cx, const cv_query *q);
                cv_str *: CV__IN_STR, const cv_str *: CV__IN_STR, cv_uuid *: CV__IN_UUID, const cv_uuid *: CV__IN_UUID, \
                cv_value *: CV__IN_VALUE, const cv_value *: CV__IN_VALUE))
 /** Several names at once. A minus before the name is descending. A later call replaces the former order; without
- * arguments of its own a query has the model's ordering. */
+ * arguments of its own a query has the model's ordering. NULLs come after all values, before them when descending. */
 #define cv_order_by(q, ...) cv_order_by_names((q), (const char *const[]){__VA_ARGS__, NULL})
 /** Load foreign keys by a JOIN: "author", "author__country". */
 #define cv_select_related(q, ...) cv_select_related_names((q), (const char *const[]){__VA_ARGS__, NULL})
@@ -67,6 +67,9 @@ CV_API void cv__in(cv_query *q, const char *path, const void *array, size_t coun
  *      cv_any_begin(q); cv_filter(q, "name__icontains", s); cv_filter(q, "summary__icontains", s); cv_group_end(q); */
 CV_API void cv_any_begin(cv_query *q);
 CV_API void cv_all_begin(cv_query *q);
+/** A group to leave out: objects for which all conditions inside hold are not part of the result. As with cv_exclude, a
+ *  condition on a column that is NULL does not hold, so its object stays. */
+CV_API void cv_exclude_begin(cv_query *q);
 CV_API void cv_group_end(cv_query *q);
 
 CV_API void cv_order_by_names(cv_query *q, const char *const *names);
@@ -75,6 +78,9 @@ CV_API void cv_select_related_names(cv_query *q, const char *const *paths);
 /** A slice: at most `count` objects after the first `skip`. Negative numbers are CV_E_RANGE. */
 CV_API void cv_limit(cv_query *q, int64_t count);
 CV_API void cv_offset(cv_query *q, int64_t skip);
+
+/** The model that the query is of. */
+CV_API const cv_model *cv_query_model(const cv_query *q);
 
 /** The first mistake made in building, or 0. The story is in the query's context. */
 CV_API CV_CHECKED int cv_query_error(cv_query *q);
@@ -107,11 +113,12 @@ CV_API CV_CHECKED int cv_query_sql(cv_ctx *cx, cv_query *q, cv_str *ret_sql);
 /** Insert the object when its primary key is unset (0, or NULL), otherwise update all its columns; when no row has the
  * key, it is inserted with it. The new key and automatic times are written into the object. First the fields are
  * checked: CV_E_VALIDATION names every bad one. CV_E_UNIQUE, CV_E_FOREIGN_KEY, ... name table, column and constraint.
- */
+ * A member that was not set is written as what it holds: zero is a value, and NULL is NULL. A .default_value serves rows
+ * that other programs insert, and bound bodies. Only a UUID key that is all zero is made here (version 7). */
 #define cv_save(cx, T, object) cv__save((cx), T##_model(), CV__OBJECT(T, object))
 /** Insert even when the key is set. CV_E_UNIQUE when it exists. */
 #define cv_insert(cx, T, object) cv__insert((cx), T##_model(), CV__OBJECT(T, object))
-/** Write only the fields of the set. CV_E_NOT_FOUND when no row has the key. */
+/** Write only the fields of the set, and automatic times (auto_now). CV_E_NOT_FOUND when no row has the key. */
 #define cv_update(cx, T, object, set) cv__update((cx), T##_model(), CV__OBJECT(T, object), (set))
 /** Delete the row of the object. CV_E_NOT_FOUND; CV_E_FOREIGN_KEY when a protected row refers to it. */
 #define cv_delete(cx, T, object) cv__delete((cx), T##_model(), CV__OBJECT(T, object))

@@ -38,3 +38,42 @@ void cv__base64_add(cv_buf *buf, cv_bytes data)
         return;
     cv_buf_commit(buf, cv__base64_write(data.ptr, data.len, room));
 }
+
+/* The six bits of a character, or 64 for one outside the alphabet. */
+static unsigned bits_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (unsigned)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (unsigned)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0') + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : 64;
+}
+
+int cv__base64_read(cv_str text, uint8_t *out, size_t *ret_len)
+{
+    if (text.len % 4 != 0)
+        return CV_E_SYNTAX;
+    size_t padding = 0;
+    while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
+        padding++;
+    size_t len = 0;
+    uint32_t group = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned bits = i < text.len - padding ? bits_of(text.ptr[i]) : 0;
+        if (bits == 64)
+            return CV_E_SYNTAX;
+        group = group << 6 | bits;
+        if (i % 4 != 3)
+            continue;
+        bool last = i + 1 == text.len;
+        if (last && (group & ((1u << 8 * padding) - 1)) != 0)
+            return CV_E_SYNTAX;
+        for (size_t byte = 0; byte < 3 - (last ? padding : 0); byte++)
+            out[len++] = (uint8_t)(group >> (16 - 8 * byte));
+        group = 0;
+    }
+    *ret_len = len;
+    return 0;
+}

@@ -11,4 +11,8 @@ void cv__base64_add(cv_buf *buf, cv_bytes data);
  *  NUL is written. */
 size_t cv__base64_write(const uint8_t *data, size_t len, char *out);
 
+/** Decode padded base64 into `out`, which has room for text.len / 4 * 3 bytes. CV_E_SYNTAX for anything else than
+ * whole, padded groups with zero bits behind the data; no story. */
+CV_CHECKED int cv__base64_read(cv_str text, uint8_t *out, size_t *ret_len);
+
 #endif

@@ -33,6 +33,7 @@ void cv__ctx_inherit(cv_ctx *child, const cv_ctx *parent)
     child->runtime = parent->runtime;
     child->log = parent->log;
     child->metrics = parent->metrics;
+    child->app = parent->app;
     child->registry = parent->registry;
     child->db = parent->db;
 }

@@ -13,6 +13,7 @@ struct cv_fiber;    /* rt */
 struct cv_db;       /* db */
 struct cv_tx;       /* db */
 struct cv_registry; /* orm */
+struct cv_app;      /* app */
 
 struct cv_ctx {
     cv_arena *arena;
@@ -28,6 +29,7 @@ struct cv_ctx {
 
     cv_log *log;
     cv_metrics *metrics;
+    struct cv_app *app; /* NULL outside an application */
     struct cv_registry *registry;
     struct cv_db *db; /* the default database */
     struct cv_tx *tx; /* the innermost open transaction of this context, or NULL */
@@ -43,7 +45,7 @@ void cv__ctx_done(cv_ctx *cx);
  *  system call and no walk over memory when the life before was a small one. */
 void cv__ctx_recycle(cv_ctx *cx);
 
-/** Inherit from `parent` what a child fiber shares: deadline, runtime, log, metrics, registry, database. */
+/** Inherit from `parent` what a child fiber shares: deadline, runtime, log, metrics, application, registry, database. */
 void cv__ctx_inherit(cv_ctx *child, const cv_ctx *parent);
 
 #endif

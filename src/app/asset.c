@@ -1,0 +1,45 @@
+/* Files of the program itself, answered from memory. */
+#include "app/app.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct asset {
+    const char *content_type;
+    cv_str data;
+    char etag[24];
+};
+
+/* FNV-1a: an entity tag must be the same in every process that serves the same bytes. */
+static uint64_t fingerprint(cv_str data)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < data.len; i++)
+        hash = (hash ^ (uint8_t)data.ptr[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static int serve_asset(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    const struct asset *asset = cv_request_route_arg(req);
+    CV_TRY(cv_response_header(res, "ETag", asset->etag));
+    CV_TRY(cv_response_header(res, "Cache-Control", "no-cache"));
+    CV_TRY(cv_response_header(res, "X-Content-Type-Options", "nosniff"));
+    cv_str known = cv_request_header(req, "If-None-Match");
+    if (known.ptr && cv_str_find(known, cv_str_of(asset->etag)) >= 0)
+        return cv_reply_empty(cx, res, 304);
+    return cv_reply_text(cx, res, 200, asset->content_type, asset->data);
+}
+
+void cv_app_asset(cv_app *app, const char *path, const char *content_type, const void *data, size_t len)
+{
+    struct asset *asset = cv_zalloc(app->cx, 1, sizeof *asset);
+    if (!asset) {
+        cv__app_note(app, CV_E_NOMEM);
+        return;
+    }
+    asset->content_type = content_type;
+    asset->data = cv_str_make(data, len);
+    snprintf(asset->etag, sizeof asset->etag, "\"%016" PRIx64 "\"", fingerprint(asset->data));
+    cv_route_arg(app, CV_GET, path, serve_asset, asset);
+}

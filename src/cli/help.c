@@ -1,0 +1,87 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static const cv_command *const builtin[] = {
+    &cv__command_serve,      &cv__command_migrate, &cv__command_makemigrations, &cv__command_showmigrations,
+    &cv__command_sqlmigrate, &cv__command_check,   &cv__command_routes,         &cv__command_help,
+};
+#define BUILTIN_COUNT (sizeof builtin / sizeof builtin[0])
+
+const cv_command *cv__command_next(const cv_app *app, size_t *position)
+{
+    size_t at = (*position)++;
+    if (at < app->command_count)
+        return app->commands[at];
+    at -= app->command_count;
+    return at < BUILTIN_COUNT ? builtin[at] : NULL;
+}
+
+const cv_command *cv__command_find(const cv_app *app, const char *name)
+{
+    size_t position = 0;
+    const cv_command *command;
+    while ((command = cv__command_next(app, &position)))
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+static void print_overview(const cv_app *app)
+{
+    printf("usage: %s COMMAND [ARGUMENTS] [SETTINGS]\n\ncommands:\n", app->name);
+    size_t position = 0;
+    const cv_command *command;
+    while ((command = cv__command_next(app, &position)))
+        printf("  %-16s %s\n", command->name, command->help);
+    printf(
+        "\nevery command takes --json (output for scripts), --config FILE and the settings of \"%s help settings\"\n",
+        app->name);
+}
+
+static void print_settings(const cv_app *app)
+{
+    printf("settings: from flags, the environment, a file (--config FILE, or covet.yaml when it is there), in this "
+           "order\n\n");
+    size_t position = 0;
+    const cv_setting *setting;
+    const char *value;
+    while (cv_config_next(app->config, &position, &setting, &value))
+        printf("  %s\n      %s\n      now: %s (%s)\n", setting->name, setting->help, value ? value : "not set",
+               cv_config_source(app->config, setting->name));
+}
+
+void cv__print_help(const cv_app *app, const char *name)
+{
+    const cv_command *command = name ? cv__command_find(app, name) : NULL;
+    if (command)
+        printf("usage: %s %s %s\n\n%s\n", app->name, command->name, command->usage, command->help);
+    else if (name && strcmp(name, "settings") == 0)
+        print_settings(app);
+    else
+        print_overview(app);
+}
+
+static int run_help(cv_ctx *cx, cv_app *app, int argc, char **argv)
+{
+    (void)cx;
+    cv__args args = cv__args_make(argc, argv);
+    int rc = cv__args_end(&args, cv__command_help.usage, 0, 1);
+    if (rc)
+        return rc;
+    const char *name = args.argc ? args.argv[0] : NULL;
+    if (name && strcmp(name, "settings") != 0 && !cv__command_find(app, name)) {
+        cv__print_unknown("help", "command", name, NULL);
+        return CV__EXIT_USAGE;
+    }
+    cv__print_help(app, name);
+    return 0;
+}
+
+const cv_command cv__command_help = {
+    .name = "help",
+    .usage = "[COMMAND | settings]",
+    .help = "show the commands, one command, or all settings with their present values",
+    .run = run_help,
+    .without_database = true,
+};

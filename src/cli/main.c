@@ -1,0 +1,149 @@
+/* cv_main: from the command line to a command, and from its result to an exit code. */
+#include "base/ctx.h"
+#include "cli/cli.h"
+
+#include <covet/runtime.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "covet.yaml"
+
+static int exit_code(int rc)
+{
+    if (rc >= 0)
+        return rc;
+    return rc == CV_E_CONFIG ? CV__EXIT_CONFIG : CV__EXIT_FAILED;
+}
+
+/* --config FILE is needed before the settings are read. */
+static int read_config(cv_app *app, int *argc, char **argv)
+{
+    cv_ctx *cx = app->cx;
+    cv__args args = cv__args_make(*argc, argv);
+    const char *path = cv__args_value(&args, "--config");
+    if (args.missing)
+        return cv_fail(cx, CV_E_CONFIG, "the option \"--config\" needs a file name");
+    app->json = cv__args_flag(&args, "--json");
+    *argc = args.argc + 1;
+    if (!path && access(DEFAULT_CONFIG, F_OK) == 0)
+        path = DEFAULT_CONFIG;
+    if (path)
+        CV_TRY(cv_config_read_file(cx, app->config, path));
+    CV_TRY(cv_config_read_env(cx, app->config, environ));
+    return cv_config_read_flags(cx, app->config, argc, argv);
+}
+
+/* The command, or NULL when its name is wrong: then the nearest is suggested. */
+static const cv_command *find_command(const cv_app *app, const char *name)
+{
+    const cv_command *command = cv__command_find(app, name);
+    if (command)
+        return command;
+    const char *names[CV__MAX_COMMANDS + 16];
+    size_t count = 0, position = 0;
+    while ((command = cv__command_next(app, &position)))
+        names[count++] = command->name;
+    const char *nearest = cv_str_nearest(cv_str_of(name), names, count);
+    cv__print_unknown(app->name, "command", name, nearest);
+    fprintf(stderr, "\"%s help\" lists the commands\n", app->name);
+    return NULL;
+}
+
+static int open_database(cv_ctx *cx, const cv_app *app, cv_db **ret_db)
+{
+    const char *url = cv_config_text(app->config, "database.url");
+    if (!url)
+        url = cv_sprintf(cx, "sqlite:///%s.db", app->name);
+    if (!url)
+        return CV_E_NOMEM;
+    cv_db_options options = cv__db_options(app->config);
+    return cv_db_open(cx, url, &options, ret_db);
+}
+
+static int run_with_database(cv_ctx *cx, cv_app *app, const cv_command *command, int argc, char **argv)
+{
+    cv_db *db = NULL;
+    if (!command->without_database) {
+        CV_TRY(open_database(cx, app, &db));
+        cv_use_db(cx, db);
+    }
+    int rc = command->run(cx, app, argc, argv);
+    cv_error *first = cv_error_take(cx);
+    cv_use_db(cx, NULL);
+    cv_db_close(cx, db);
+    cv_error_put_back(cx, first);
+    return rc;
+}
+
+static int run_in_runtime(cv_app *app, const cv_command *command, int argc, char **argv)
+{
+    cv_log_options log_options;
+    CV_TRY(cv__log_options(app->cx, app->config, &log_options));
+    cv_log *log = cv_log_new(&log_options);
+    cv_metrics *metrics = cv_metrics_new();
+    cv_runtime_options options = {.log = log, .metrics = metrics};
+    cv_ctx *cx;
+    int rc = cv_runtime_new(&options, &cx);
+    if (rc < 0) {
+        rc = cv_fail(app->cx, rc, "could not start the event loop: %s", cv_error_text(rc));
+    } else {
+        cx->app = app;
+        cv_use_registry(cx, app->registry);
+        rc = run_with_database(cx, app, command, argc, argv);
+        if (rc < 0 && cv_error_copy(app->cx, cx) == 0)
+            cv_fail(app->cx, rc, "%s", cv_error_text(rc));
+        cv_runtime_free(cx);
+    }
+    cv_metrics_free(metrics);
+    cv_log_free(log);
+    return rc;
+}
+
+/* "help" may show a broken application; everything else needs a sound one. */
+static int check_app(cv_app *app)
+{
+    if (app->error < 0)
+        return app->error;
+    return cv_registry_check(app->cx, app->registry);
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static int run(cv_app *app, int argc, char **argv)
+{
+    bool help = wants_help(argc, argv);
+    if (argc < 2 || (help && argv[1][0] == '-')) {
+        cv__print_help(app, NULL);
+        return 0;
+    }
+    const cv_command *command = find_command(app, argv[1]);
+    if (!command)
+        return CV__EXIT_USAGE;
+    if (help) {
+        cv__print_help(app, command->name);
+        return 0;
+    }
+    argc--;
+    argv++;
+    CV_TRY(check_app(app));
+    CV_TRY(read_config(app, &argc, argv));
+    return run_in_runtime(app, command, argc, argv);
+}
+
+int cv_main(cv_app *app, int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not the end of the process */
+    int rc = run(app, argc, argv);
+    if (rc < 0)
+        cv__print_error(app->name, cv_error_last(app->cx), rc, app->json);
+    int code = exit_code(rc);
+    cv_app_free(app);
+    return code;
+}
