@@ -1,0 +1,147 @@
+/* One request and its reply, in a fiber of its own. Whatever the handler does, settle() leaves exactly one of: a whole
+ * reply to be sent, a stream that ended, or a stream that must be cut. */
+#include "http/connection.h"
+
+#include "base/ctx.h"
+#include "http/exchange.h"
+#include "http/router.h"
+#include <covet/fiber.h>
+#include <covet/runtime.h>
+
+/* Room for the error reply when the handler has used up its arena. */
+enum { ERROR_REPLY_BYTES = 64 * 1024 };
+
+/* ---- what the handler left ---- */
+
+static int check_body(cv_ctx *cx, const cv_response *res)
+{
+    if (res->body.error == CV_E_LIMIT) {
+        cv_fail(cx, CV_E_LIMIT, "cannot reply with more than %zu bytes at once", CV__MAX_RESPONSE_BODY);
+        cv_error_hint(cx, "use cv_stream_start for large replies");
+        return CV_E_LIMIT;
+    }
+    return res->body.error ? cv_fail(cx, res->body.error, "could not make the reply: out of memory") : 0;
+}
+
+/* A handler that returned 0: whether it kept the rules. */
+static int check_handler(cv_ctx *cx, const cv_response *res)
+{
+    if (cx->tx_marked)
+        return cv_fail(cx, CV_E_STATE, "cannot reply: an atomic block was left early and nothing of it is stored");
+    if (cx->tx)
+        return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot reply: the handler returned inside an open transaction");
+    if (res->state == CV__REPLY_STREAM)
+        return cv_fail(cx, CV_E_STATE, "cannot end the reply: the handler returned without cv_stream_end");
+    if (!cv_response_is_made(res))
+        return cv_fail(cx, CV_E_STATE, "cannot reply: the handler returned without a reply");
+    return check_body(cx, res);
+}
+
+/* The error that is pending must be the one that was returned. */
+static void complete_story(cv_ctx *cx, int rc)
+{
+    const cv_error *error = cv_error_last(cx);
+    if (!error || error->code != rc)
+        cv_fail(cx, rc, "%s", cv_error_text(rc));
+}
+
+static void log_failure(cv_ctx *cx, const cv_request *req, cv_log_level level)
+{
+    if (!cv_log_enabled(cx->log, level))
+        return;
+    cv_str path = cv_str_sub(req->path, 0, 256);
+    cv_fail(cx, cx->error_code, "could not answer %s %.*s", cv_method_name(cv_request_method(req)), CV_STR_ARG(path));
+    cv_log_error(cx->log, level, "request failed", cv_error_last(cx));
+}
+
+/* The reply to an error, before the error is wrapped for the log. */
+static void reply_error(cv_ctx *cx, cv_response *res)
+{
+    cv__response_reset(res);
+    if (cv__response_problem(cx, res) == 0)
+        return;
+    cv__response_reset(res);
+    res->status = 500;
+    res->state = CV__REPLY_WHOLE;
+}
+
+static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
+{
+    bool left = rc == CV_E_CANCELLED && req->connection->peer_gone;
+    if (rc >= 0)
+        rc = check_handler(cx, res);
+    if (rc == 0) {
+        if (res->state == CV__REPLY_NONE)
+            res->state = CV__REPLY_WHOLE;
+        return;
+    }
+    complete_story(cx, rc);
+    bool streaming = res->state >= CV__REPLY_STREAM;
+    if (streaming)
+        res->state = CV__REPLY_CUT;
+    else
+        reply_error(cx, res);
+    if (streaming || res->status >= 500)
+        log_failure(cx, req, left ? CV_LOG_DEBUG : CV_LOG_ERROR);
+}
+
+/* ---- sending ---- */
+
+/* The handler's time is over or not: its reply is bounded by the write time limit alone. */
+static void send_whole(cv_ctx *cx, cv__connection *connection, cv_response *res)
+{
+    cx->deadline_ns = INT64_MAX;
+    if (cv__response_send_whole(cx, res) < 0) {
+        res->state = CV__REPLY_CUT;
+        cv__connection_cut(connection, true);
+    }
+}
+
+static void log_access(const cv_ctx *cx, const cv_request *req, const cv_response *res, int64_t started_ns)
+{
+    if (!req->connection->server->options.access_log)
+        return;
+    CV_LOG_INFO(cx->log, "request", CV_F("method", cv_method_name(cv_request_method(req))), CV_F("path", req->path),
+                CV_F("status", res->status), CV_F("us", (cv_now_ns(cx) - started_ns) / 1000),
+                CV_F("peer", cv_request_peer(req)));
+}
+
+static cv__after finish(cv_ctx *cx, cv_request *req, cv_response *res, int rc)
+{
+    cv__connection *connection = req->connection;
+    cv_arena *arena = cv_ctx_arena(cx);
+    cv_arena_stats stats = cv_arena_get_stats(arena);
+    cv_arena_set_limit(arena, stats.limit_bytes + ERROR_REPLY_BYTES);
+    settle(cx, req, res, rc);
+    if (res->state == CV__REPLY_WHOLE)
+        send_whole(cx, connection, res);
+    cv_arena_set_limit(arena, stats.limit_bytes);
+    connection->server->stats.responses_by_class[res->status / 100 % 6]++;
+    if (res->state == CV__REPLY_CUT)
+        return CV__AFTER_CUT;
+    return res->keep_alive ? CV__AFTER_NEXT : CV__AFTER_CLOSE;
+}
+
+int cv__exchange_run(cv_ctx *cx, void *arg)
+{
+    cv__connection *connection = arg;
+    struct cv_server *server = connection->server;
+    const cv__head *head = &connection->parser.head;
+    cv_request req;
+    cv_response res;
+    int64_t started_ns = cv_now_ns(cx);
+    connection->fiber = cx->fiber;
+    if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
+        cv_cancel(cx->fiber);
+    cx->deadline_ns = started_ns + server->options.request_timeout_ms * 1000000; /* not that of the main context */
+    cv__response_init(cx, &res, head->method, head->minor_version, head->keep_alive);
+    res.connection = connection;
+    res.deadline_ns = cx->deadline_ns;
+    int rc = cv__request_init(cx, &req, &connection->parser, connection);
+    if (rc == 0)
+        rc = cv__router_dispatch(cx, server->router, &req, &res);
+    cv__after after = finish(cx, &req, &res, rc);
+    log_access(cx, &req, &res, started_ns);
+    cv__connection_finished(connection, after);
+    return 0;
+}

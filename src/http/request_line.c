@@ -1,0 +1,193 @@
+#include "http/head.h"
+
+/* ---- characters ---- */
+
+int cv__hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_one_of(char c, const char *set)
+{
+    return c && strchr(set, c);
+}
+
+bool cv__is_token(cv_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_alnum(text.ptr[i]) && !is_one_of(text.ptr[i], "!#$%&'*+-.^_`|~"))
+            return false;
+    return text.len > 0;
+}
+
+/* ---- method and version ---- */
+
+static cv_method method_of(cv_str name)
+{
+    for (unsigned method = CV_GET; method <= CV_OPTIONS; method <<= 1)
+        if (cv_str_equal(name, cv_str_of(cv_method_name((cv_method)method))))
+            return (cv_method)method;
+    return 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool read_version(cv__parser *parser, cv_str version)
+{
+    bool formed = version.len == 8 && !memcmp(version.ptr, "HTTP/", 5) && is_digit(version.ptr[5]) &&
+                  version.ptr[6] == '.' && is_digit(version.ptr[7]);
+    if (!formed)
+        return cv__refuse(parser, 400, "the request line is malformed");
+    if (version.ptr[5] != '1' || version.ptr[7] > '1')
+        return cv__refuse(parser, 505, "the versions known here are HTTP/1.1 and HTTP/1.0");
+    parser->head.minor_version = version.ptr[7] - '0';
+    return true;
+}
+
+bool cv__request_line_read(cv__parser *parser, cv_str line, size_t at)
+{
+    const char *end = line.ptr + line.len;
+    const char *target = memchr(line.ptr, ' ', line.len);
+    const char *version = target ? memchr(target + 1, ' ', (size_t)(end - target - 1)) : NULL;
+    if (!version || memchr(version + 1, ' ', (size_t)(end - version - 1)))
+        return cv__refuse(parser, 400, "the request line is malformed");
+    cv_str method = cv_str_make(line.ptr, (size_t)(target - line.ptr));
+    if (!cv__is_token(method))
+        return cv__refuse(parser, 400, "the method is malformed");
+    if (!read_version(parser, cv_str_make(version + 1, (size_t)(end - version - 1))))
+        return false;
+    parser->head.method = method_of(method);
+    if (!parser->head.method)
+        return cv__refuse(parser, 501, "the method is not known here");
+    parser->head.target = (cv__span){(uint32_t)(at + method.len + 1), (uint32_t)(version - target - 1)};
+    return true;
+}
+
+/* ---- the target ---- */
+
+bool cv__authority_is_valid(cv_str text)
+{
+    size_t host = 0;
+    if (text.len && text.ptr[0] == '[') {
+        while (host < text.len && text.ptr[host] != ']')
+            host++;
+        for (size_t i = 1; i < host; i++)
+            if (cv__hex_digit(text.ptr[i]) < 0 && !is_one_of(text.ptr[i], ":."))
+                return false;
+        if (host++ < 2 || host > text.len)
+            return false;
+    } else {
+        while (host < text.len && (is_alnum(text.ptr[host]) || is_one_of(text.ptr[host], "-._~%!$&'()*+;=")))
+            host++;
+    }
+    if (!host || host == text.len)
+        return host > 0;
+    if (text.ptr[host] != ':' || text.len - host > 6)
+        return false;
+    for (size_t i = host + 1; i < text.len; i++)
+        if (!is_digit(text.ptr[i]))
+            return false;
+    return true;
+}
+
+/* The byte at `*position`, decoded; -1 for a bad escape. */
+static int decoded_byte(cv_str path, size_t *position)
+{
+    char c = path.ptr[(*position)++];
+    if (c != '%')
+        return (unsigned char)c;
+    if (path.len - *position < 2)
+        return -1;
+    int high = cv__hex_digit(path.ptr[*position]), low = cv__hex_digit(path.ptr[*position + 1]);
+    *position += 2;
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/* Whether every escape is one, none hides a NUL, and no segment, once decoded, is "." or "..". */
+static bool path_is_safe(cv_str path)
+{
+    size_t dots = 0, others = 0;
+    for (size_t i = 0; i < path.len;) {
+        int byte = decoded_byte(path, &i);
+        if (byte <= 0)
+            return false;
+        if (byte == '/') {
+            if (!others && (dots == 1 || dots == 2))
+                return false;
+            dots = others = 0;
+        } else if (byte == '.') {
+            dots++;
+        } else {
+            others++;
+        }
+    }
+    return others || dots == 0 || dots > 2;
+}
+
+static bool target_is_text(cv_str target)
+{
+    for (size_t i = 0; i < target.len; i++)
+        if (target.ptr[i] <= ' ' || target.ptr[i] > '~' || target.ptr[i] == '#')
+            return false;
+    return target.len > 0;
+}
+
+/* Cut "http://host:port" off the front of `*rest`. */
+static bool take_authority(cv_str *rest, cv_str *ret_authority)
+{
+    const cv_str scheme = CV_STR("http://"), tls = CV_STR("https://");
+    size_t start;
+    if (cv_str_equal_nocase(cv_str_sub(*rest, 0, scheme.len), scheme))
+        start = scheme.len;
+    else if (cv_str_equal_nocase(cv_str_sub(*rest, 0, tls.len), tls))
+        start = tls.len;
+    else
+        return false;
+    size_t end = start;
+    while (end < rest->len && !is_one_of(rest->ptr[end], "/?"))
+        end++;
+    *ret_authority = cv_str_sub(*rest, start, end - start);
+    *rest = cv_str_make(rest->ptr + end, rest->len - end);
+    return cv__authority_is_valid(*ret_authority);
+}
+
+static cv__span span_in(const cv__parser *parser, cv_str part)
+{
+    return (cv__span){(uint32_t)(part.ptr - parser->data), (uint32_t)part.len};
+}
+
+bool cv__target_read(cv__parser *parser, cv_str *ret_authority)
+{
+    cv__head *head = &parser->head;
+    cv_str rest = cv__parser_text(parser, head->target);
+    *ret_authority = cv_str_make(NULL, 0);
+    if (!target_is_text(rest))
+        return cv__refuse(parser, 400, "the request target is malformed");
+    if (cv_str_equal(rest, CV_STR("*"))) {
+        head->path = head->target;
+        return head->method == CV_OPTIONS || cv__refuse(parser, 400, "the target * is for OPTIONS only");
+    }
+    if (rest.ptr[0] != '/' && !take_authority(&rest, ret_authority))
+        return cv__refuse(parser, 400, "the request target is malformed");
+    const char *mark = rest.len ? memchr(rest.ptr, '?', rest.len) : NULL;
+    cv_str path = cv_str_make(rest.ptr, mark ? (size_t)(mark - rest.ptr) : rest.len);
+    if (mark)
+        head->query = span_in(parser, cv_str_make(mark + 1, rest.len - path.len - 1));
+    head->path = span_in(parser, path);
+    head->path_escaped = path.len && memchr(path.ptr, '%', path.len);
+    return path_is_safe(path) || cv__refuse(parser, 400, "the path has a bad escape or a dot segment");
+}

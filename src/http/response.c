@@ -1,0 +1,237 @@
+#include "http/response.h"
+
+#include "base/ctx.h"
+#include "http/head.h"
+
+void cv__response_init(cv_ctx *cx, cv_response *res, cv_method method, int minor_version, bool keep_alive)
+{
+    *res = (cv_response){.cx = cx, .method = method, .minor_version = minor_version, .keep_alive = keep_alive};
+    cv_buf_init_arena(&res->body, cv_ctx_arena(cx), CV__MAX_RESPONSE_BODY);
+    cv__response_reset(res);
+}
+
+void cv__response_reset(cv_response *res)
+{
+    res->state = CV__REPLY_NONE;
+    res->status = 200;
+    res->field_count = res->field_bytes = 0;
+    cv_buf_clear(&res->body);
+}
+
+void cv_response_status(cv_response *res, int status)
+{
+    res->status = status;
+}
+
+int cv_response_get_status(const cv_response *res)
+{
+    return res->status;
+}
+
+bool cv_response_is_made(const cv_response *res)
+{
+    return res->state != CV__REPLY_NONE || res->body.len || res->body.error;
+}
+
+bool cv__status_has_no_body(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+int cv__response_check(cv_ctx *cx, const cv_response *res)
+{
+    if (cx->tx) {
+        cv_fail(cx, CV_E_IN_TRANSACTION, "cannot reply inside an open transaction: it may still fail");
+        cv_error_hint(cx, "reply after the atomic block");
+        return CV_E_IN_TRANSACTION;
+    }
+    if (res->state >= CV__REPLY_STREAM)
+        return cv_fail(cx, CV_E_STATE, "cannot make a reply: a stream was started");
+    return 0;
+}
+
+/* ---- headers ---- */
+
+static int grow_fields(cv_response *res)
+{
+    size_t capacity = res->field_capacity ? res->field_capacity * 2 : 8;
+    cv__field *fields = cv_arena_realloc(cv_ctx_arena(res->cx), res->fields, res->field_capacity * sizeof *fields,
+                                         capacity * sizeof *fields);
+    if (!fields)
+        return cv_fail(res->cx, CV_E_NOMEM, "could not set a header: out of memory");
+    res->fields = fields;
+    res->field_capacity = capacity;
+    return 0;
+}
+
+int cv__response_field(cv_response *res, cv_str name, cv_str value)
+{
+    size_t bytes = name.len + value.len;
+    if (res->field_count == CV__MAX_RESPONSE_HEADERS || bytes > CV__MAX_RESPONSE_HEADER_BYTES - res->field_bytes)
+        return cv_fail(res->cx, CV_E_LIMIT, "cannot set the header \"%.*s\": at most %d headers of %zu bytes together",
+                       CV_STR_ARG(name), CV__MAX_RESPONSE_HEADERS, CV__MAX_RESPONSE_HEADER_BYTES);
+    if (res->field_count == res->field_capacity)
+        CV_TRY(grow_fields(res));
+    res->fields[res->field_count++] = (cv__field){name, value};
+    res->field_bytes += bytes;
+    return 0;
+}
+
+static void remove_field(cv_response *res, cv_str name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < res->field_count; i++) {
+        if (cv_str_equal_nocase(res->fields[i].name, name))
+            res->field_bytes -= res->fields[i].name.len + res->fields[i].value.len;
+        else
+            res->fields[kept++] = res->fields[i];
+    }
+    res->field_count = kept;
+}
+
+cv_str cv__response_get(const cv_response *res, const char *name)
+{
+    for (size_t i = 0; i < res->field_count; i++)
+        if (cv_str_equal_nocase(res->fields[i].name, cv_str_of(name)))
+            return res->fields[i].value;
+    return cv_str_make(NULL, 0);
+}
+
+static bool value_is_valid(cv_str value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char byte = (unsigned char)value.ptr[i];
+        if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool is_framing(cv_str name)
+{
+    static const char *const own[] = {"content-length", "transfer-encoding", "connection", "date"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (cv_str_equal_nocase(name, cv_str_of(own[i])))
+            return true;
+    return false;
+}
+
+static int check_field(cv_response *res, cv_str name, cv_str value)
+{
+    if (res->state >= CV__REPLY_STREAM)
+        return cv_fail(res->cx, CV_E_STATE, "cannot set the header \"%.*s\": the headers were sent", CV_STR_ARG(name));
+    if (!cv__is_token(name))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot set a header: its name is not a token of RFC 9110");
+    if (is_framing(name))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot set the header \"%.*s\": the server makes it", CV_STR_ARG(name));
+    if (!value_is_valid(value))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot set the header \"%.*s\": its value has a control character",
+                       CV_STR_ARG(name));
+    return 0;
+}
+
+static int copy_field(cv_response *res, cv_str name, cv_str value)
+{
+    char *name_copy = cv_strndup(res->cx, name.ptr, name.len);
+    char *value_copy = cv_strndup(res->cx, value.ptr, value.len);
+    if (!name_copy || !value_copy)
+        return res->cx->error_code;
+    return cv__response_field(res, cv_str_make(name_copy, name.len), cv_str_make(value_copy, value.len));
+}
+
+int cv_response_header_add(cv_response *res, const char *name_text, const char *value_text)
+{
+    cv_str name = cv_str_of(name_text), value = cv_str_trim(cv_str_of(value_text));
+    CV_TRY(check_field(res, name, value));
+    return copy_field(res, name, value);
+}
+
+int cv_response_header(cv_response *res, const char *name_text, const char *value_text)
+{
+    cv_str name = cv_str_of(name_text), value = cv_str_trim(cv_str_of(value_text));
+    CV_TRY(check_field(res, name, value));
+    remove_field(res, name);
+    return copy_field(res, name, value);
+}
+
+/* ---- replies ---- */
+
+cv_buf *cv_response_body(cv_response *res)
+{
+    return &res->body;
+}
+
+int cv_reply_text(cv_ctx *cx, cv_response *res, int status, const char *content_type, cv_str body)
+{
+    CV_TRY(cv__response_check(cx, res));
+    if (body.len > CV__MAX_RESPONSE_BODY) {
+        cv_fail(cx, CV_E_LIMIT, "cannot reply with %zu bytes at once: at most %zu", body.len, CV__MAX_RESPONSE_BODY);
+        cv_error_hint(cx, "use cv_stream_start for large replies");
+        return CV_E_LIMIT;
+    }
+    cv_buf_clear(&res->body);
+    cv_buf_add_str(&res->body, body);
+    if (res->body.error)
+        return cv_fail(cx, res->body.error, "could not copy the reply: %s", cv_error_text(res->body.error));
+    if (content_type)
+        CV_TRY(cv_response_header(res, "Content-Type", content_type));
+    res->status = status;
+    res->state = CV__REPLY_WHOLE;
+    return 0;
+}
+
+int cv_reply_empty(cv_ctx *cx, cv_response *res, int status)
+{
+    CV_TRY(cv__response_check(cx, res));
+    cv_buf_clear(&res->body);
+    res->status = status;
+    res->state = CV__REPLY_WHOLE;
+    return 0;
+}
+
+int cv_reply_redirect(cv_ctx *cx, cv_response *res, int status, const char *location)
+{
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        return cv_fail(cx, CV_E_INVALID, "cannot redirect with the status %d", status);
+    CV_TRY(cv_response_header(res, "Location", location));
+    return cv_reply_empty(cx, res, status);
+}
+
+/* ---- the head on the wire ---- */
+
+static void add_field(cv_buf *out, cv_str name, cv_str value)
+{
+    cv_buf_add_str(out, name);
+    cv_buf_add(out, ": ", 2);
+    cv_buf_add_str(out, value);
+    cv_buf_add(out, "\r\n", 2);
+}
+
+static void add_connection(const cv_response *res, cv_buf *out)
+{
+    if (!res->keep_alive)
+        cv_buf_add_str(out, CV_STR("Connection: close\r\n"));
+    else if (res->minor_version == 0)
+        cv_buf_add_str(out, CV_STR("Connection: keep-alive\r\n"));
+}
+
+void cv__response_head(const cv_response *res, cv_str date, cv__framing framing, uint64_t content_length, cv_buf *out)
+{
+    cv_buf_add_str(out, CV_STR("HTTP/1.1 "));
+    cv_buf_add_u64(out, (uint64_t)res->status);
+    cv_buf_add_char(out, ' ');
+    cv_buf_add_str(out, cv_str_of(cv_http_reason(res->status)));
+    cv_buf_add(out, "\r\n", 2);
+    add_field(out, CV_STR("Date"), date);
+    for (size_t i = 0; i < res->field_count; i++)
+        add_field(out, res->fields[i].name, res->fields[i].value);
+    if (framing == CV__FRAMING_LENGTH) {
+        cv_buf_add_str(out, CV_STR("Content-Length: "));
+        cv_buf_add_u64(out, content_length);
+        cv_buf_add(out, "\r\n", 2);
+    } else if (framing == CV__FRAMING_CHUNKED) {
+        cv_buf_add_str(out, CV_STR("Transfer-Encoding: chunked\r\n"));
+    }
+    add_connection(res, out);
+    cv_buf_add(out, "\r\n", 2);
+}

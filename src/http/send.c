@@ -1,0 +1,146 @@
+#include "http/exchange.h"
+
+#include "base/ctx.h"
+#include "http/connection.h"
+#include <covet/runtime.h>
+
+static uv_buf_t buf_of(cv_str text)
+{
+    char *start = (char *)(uintptr_t)text.ptr; /* libuv does not write to it */
+    return uv_buf_init(start, (unsigned)text.len);
+}
+
+/* The connection goes on after this reply unless somebody is about to leave. */
+static void decide_keep_alive(cv_response *res)
+{
+    const cv__connection *connection = res->connection;
+    if (connection->server->stopping || (connection->peer_gone && !cv__parser_has_bytes(&connection->parser)))
+        res->keep_alive = false;
+}
+
+static int make_head(cv_ctx *cx, const cv_response *res, cv__framing framing, uint64_t length, cv_buf *out)
+{
+    cv_buf_init_arena(out, cv_ctx_arena(cx), 0);
+    cv__response_head(res, cv__server_date(res->connection->server), framing, length, out);
+    return out->error ? cv_fail(cx, out->error, "could not make the head of the reply: out of memory") : 0;
+}
+
+static bool has_body(const cv_response *res)
+{
+    return res->method != CV_HEAD && !cv__status_has_no_body(res->status);
+}
+
+int cv__response_send_whole(cv_ctx *cx, cv_response *res)
+{
+    cv_buf head;
+    decide_keep_alive(res);
+    cv__framing framing = cv__status_has_no_body(res->status) ? CV__FRAMING_NONE : CV__FRAMING_LENGTH;
+    CV_TRY(make_head(cx, res, framing, res->body.len, &head));
+    uv_buf_t bufs[2] = {buf_of(cv_buf_str(&head)), buf_of(cv_buf_str(&res->body))};
+    return cv__connection_write(cx, res->connection, bufs, has_body(res) && res->body.len ? 2 : 1);
+}
+
+/* ---- streams ---- */
+
+/* The request's time limit counts from the last piece that went out, unless the handler set a shorter one itself. */
+static void extend_deadline(cv_ctx *cx, cv_response *res)
+{
+    if (cx->deadline_ns != res->deadline_ns)
+        return;
+    int64_t limit_ns = res->connection->server->options.request_timeout_ms * 1000000;
+    res->deadline_ns = cx->deadline_ns = cv_now_ns(cx) + limit_ns;
+}
+
+static int stream_out(cv_ctx *cx, cv_response *res, uv_buf_t *bufs, unsigned count)
+{
+    int rc = cv__wait_check(cx, "write the reply");
+    if (rc == 0)
+        rc = cv__connection_write(cx, res->connection, bufs, count);
+    if (rc < 0)
+        res->state = CV__REPLY_CUT;
+    else
+        extend_deadline(cx, res);
+    return rc;
+}
+
+static cv__framing choose_framing(cv_response *res, int64_t content_length)
+{
+    if (cv__status_has_no_body(res->status))
+        return CV__FRAMING_NONE;
+    if (content_length >= 0)
+        return CV__FRAMING_LENGTH;
+    if (res->minor_version == 1)
+        return CV__FRAMING_CHUNKED;
+    res->keep_alive = false;
+    return CV__FRAMING_CLOSE;
+}
+
+int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *content_type, int64_t content_length)
+{
+    cv_buf head;
+    CV_TRY(cv__response_check(cx, res));
+    if (!res->connection)
+        return cv_fail(cx, CV_E_STATE, "cannot start a stream: the response has no connection");
+    if (content_type)
+        CV_TRY(cv_response_header(res, "Content-Type", content_type));
+    res->status = status;
+    decide_keep_alive(res);
+    cv__framing framing = choose_framing(res, content_length);
+    CV_TRY(make_head(cx, res, framing, (uint64_t)content_length, &head));
+    res->chunked = framing == CV__FRAMING_CHUNKED;
+    res->stream_left = framing == CV__FRAMING_LENGTH ? content_length : -1;
+    res->state = CV__REPLY_STREAM;
+    uv_buf_t buf = buf_of(cv_buf_str(&head));
+    return stream_out(cx, res, &buf, 1);
+}
+
+static int check_stream(cv_ctx *cx, const cv_response *res)
+{
+    if (res->state == CV__REPLY_CUT)
+        return cv_fail(cx, CV_E_CONNECTION_LOST, "could not write the reply: the stream was cut");
+    if (res->state != CV__REPLY_STREAM)
+        return cv_fail(cx, CV_E_STATE, "cannot write to a stream that is not open");
+    return 0;
+}
+
+/* A chunk is its size in hexadecimal, the data, and a line end. */
+static int write_chunk(cv_ctx *cx, cv_response *res, cv_str data)
+{
+    char size[24];
+    int len = snprintf(size, sizeof size, "%zx\r\n", data.len);
+    uv_buf_t bufs[3] = {buf_of(cv_str_make(size, (size_t)len)), buf_of(data), buf_of(CV_STR("\r\n"))};
+    return stream_out(cx, res, bufs, 3);
+}
+
+int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len)
+{
+    CV_TRY(check_stream(cx, res));
+    if (res->stream_left >= 0 && len > (uint64_t)res->stream_left)
+        return cv_fail(cx, CV_E_LIMIT, "cannot write %zu bytes: the stream announced %lld more", len,
+                       (long long)res->stream_left);
+    if (res->stream_left >= 0)
+        res->stream_left -= (int64_t)len;
+    if (!len || !has_body(res))
+        return 0;
+    if (len > CV__MAX_STREAM_PIECE)
+        return cv_fail(cx, CV_E_LIMIT, "cannot write %zu bytes at once: at most %zu", len, CV__MAX_STREAM_PIECE);
+    cv_str text = cv_str_make(data, len);
+    if (res->chunked)
+        return write_chunk(cx, res, text);
+    uv_buf_t buf = buf_of(text);
+    return stream_out(cx, res, &buf, 1);
+}
+
+int cv_stream_end(cv_ctx *cx, cv_response *res)
+{
+    CV_TRY(check_stream(cx, res));
+    if (res->stream_left > 0 && has_body(res))
+        return cv_fail(cx, CV_E_STATE, "cannot end the stream: it announced %lld bytes more",
+                       (long long)res->stream_left);
+    if (res->chunked && has_body(res)) {
+        uv_buf_t buf = buf_of(CV_STR("0\r\n\r\n"));
+        CV_TRY(stream_out(cx, res, &buf, 1));
+    }
+    res->state = CV__REPLY_ENDED;
+    return 0;
+}

@@ -1,0 +1,309 @@
+#include "http/connection.h"
+
+#include "base/ctx.h"
+#include <covet/fiber.h>
+#include <covet/lane.h>
+#include <limits.h>
+#include <stdlib.h>
+
+/* How long cut requests have to end before cv_server_stop leaves them to themselves. */
+enum { CUT_MS = 1000 };
+
+/* ---- options ---- */
+
+static int check_range(cv_ctx *cx, const char *name, int64_t value, int64_t max)
+{
+    if (value >= 0 && value <= max)
+        return 0;
+    return cv_fail(cx, CV_E_INVALID, "cannot start the server: the option \"%s\" is not between 0 and %lld", name,
+                   (long long)max);
+}
+
+static int check_options(cv_ctx *cx, const cv_server_options *o)
+{
+    const int64_t max_ms = INT64_C(1000) * 60 * 60 * 24;
+    const struct {
+        const char *name;
+        int64_t value, max;
+    } ranges[] = {
+        {"port", o->port, 65535},
+        {"backlog", o->backlog, 65535},
+        {"max_connections", (int64_t)o->max_connections, INT_MAX},
+        {"max_header_bytes", (int64_t)o->max_header_bytes, CV__MAX_HEADER_BYTES},
+        {"max_headers", (int64_t)o->max_headers, 10000},
+        {"max_body_bytes", (int64_t)o->max_body_bytes, CV__MAX_BODY_BYTES},
+        {"header_timeout_ms", o->header_timeout_ms, max_ms},
+        {"body_timeout_ms", o->body_timeout_ms, max_ms},
+        {"idle_timeout_ms", o->idle_timeout_ms, max_ms},
+        {"request_timeout_ms", o->request_timeout_ms, max_ms},
+        {"write_timeout_ms", o->write_timeout_ms, max_ms},
+        {"shutdown_timeout_ms", o->shutdown_timeout_ms, max_ms},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        CV_TRY(check_range(cx, ranges[i].name, ranges[i].value, ranges[i].max));
+    return 0;
+}
+
+#define DEFAULT(field, value) ((field) = (field) ? (field) : (value))
+
+static cv_server_options with_defaults(const cv_server_options *given)
+{
+    cv_server_options o = given ? *given : (cv_server_options){0};
+    DEFAULT(o.host, "127.0.0.1");
+    DEFAULT(o.backlog, 511);
+    DEFAULT(o.max_connections, 10000);
+    DEFAULT(o.max_header_bytes, 16 * 1024);
+    DEFAULT(o.max_headers, 100);
+    DEFAULT(o.max_body_bytes, 1024 * 1024);
+    DEFAULT(o.header_timeout_ms, 10000);
+    DEFAULT(o.body_timeout_ms, 30000);
+    DEFAULT(o.idle_timeout_ms, 60000);
+    DEFAULT(o.request_timeout_ms, 30000);
+    DEFAULT(o.write_timeout_ms, 30000);
+    DEFAULT(o.shutdown_timeout_ms, 10000);
+    return o;
+}
+
+/* ---- accepting ---- */
+
+/* At the limit the connection stays where libuv has put it, which also stops further ones. */
+static void accept_next(struct cv_server *server)
+{
+    server->accept_waits = server->stats.connections_open >= server->options.max_connections;
+    if (!server->accept_waits)
+        cv__connection_accept(server);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct cv_server *server = listener->data;
+    if (status < 0)
+        CV_LOG_WARN(server->main->log, "could not accept a connection", CV_F("reason", uv_strerror(status)));
+    else if (!server->stopping)
+        accept_next(server);
+}
+
+static bool is_over(const struct cv_server *server)
+{
+    return server->stats.connections_open == 0;
+}
+
+static void wake_stop(struct cv_server *server)
+{
+    if (server->stop_waiter)
+        cv__wake(server->stop_waiter, 0);
+}
+
+void cv__server_connection_left(struct cv_server *server)
+{
+    server->stats.connections_open--;
+    if (server->accept_waits && !server->stopping)
+        accept_next(server);
+    if (is_over(server))
+        wake_stop(server);
+}
+
+void cv__server_request_left(struct cv_server *server)
+{
+    if (--server->stats.requests_active == 0)
+        wake_stop(server);
+}
+
+/* ---- life ---- */
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    cv__server_unref(handle->data);
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (handle->data && !uv_is_closing(handle))
+        uv_close(handle, on_handle_closed);
+}
+
+static void hold_handle(struct cv_server *server, uv_handle_t *handle)
+{
+    handle->data = server;
+    server->holders++;
+}
+
+void cv__server_unref(struct cv_server *server)
+{
+    if (--server->holders == 0)
+        free(server);
+    else if (server->holders == 1)
+        wake_stop(server);
+}
+
+static void wait_stop(cv_ctx *cx, struct cv_server *server)
+{
+    cv__waiter waiter;
+    cv__waiter_init(cx, &waiter);
+    waiter.what = "stop the server";
+    server->stop_waiter = &waiter;
+    (void)cv__wait_uninterruptible(cx, &waiter);
+    server->stop_waiter = NULL;
+}
+
+/* Close all handles and give up the caller's hold; when no request is left behind, wait for the memory to be free. */
+static void close_all(cv_ctx *cx, struct cv_server *server)
+{
+    close_handle((uv_handle_t *)&server->listener);
+    close_handle((uv_handle_t *)&server->timer);
+    close_handle((uv_handle_t *)&server->stop_timer);
+    while (server->holders > 1 && !server->abandoned)
+        wait_stop(cx, server);
+    cv__server_unref(server);
+}
+
+static void init_timers(struct cv_server *server, uv_loop_t *loop)
+{
+    uv_timer_init(loop, &server->timer);
+    uv_timer_init(loop, &server->stop_timer);
+    hold_handle(server, (uv_handle_t *)&server->timer);
+    hold_handle(server, (uv_handle_t *)&server->stop_timer);
+}
+
+static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_server_options *options)
+{
+    struct cv_server *server = calloc(1, sizeof *server);
+    if (!server) {
+        cv_fail(cx, CV_E_NOMEM, "could not start the server: out of memory");
+        return NULL;
+    }
+    server->main = cv__main_ctx(cx);
+    server->router = router;
+    server->options = *options;
+    server->limits = (cv__parser_limits){options->max_header_bytes, options->max_headers, options->max_body_bytes};
+    server->holders = 1;
+    server->date_s = INT64_MIN;
+    cv_list_init(&server->connections);
+    cv__timeouts_init(server);
+    init_timers(server, cv__loop(cx));
+    return server;
+}
+
+static int bind_failed(cv_ctx *cx, const cv_server_options *options, int uv_error)
+{
+    int rc = cv__fail_uv(cx, uv_error, "listen at \"%s\" port %d", options->host, options->port);
+    if (uv_error == UV_EADDRINUSE)
+        cv_error_hint(cx, "stop the other process or choose another port");
+    else if (uv_error == UV_EACCES)
+        cv_error_hint(cx, "ports below 1024 need a privilege; choose a higher one");
+    return rc;
+}
+
+/* SO_REUSEADDR comes from libuv; the socket exists before it is bound, so that further options can be set. */
+static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr *address)
+{
+    struct sockaddr_storage bound;
+    int size = sizeof bound;
+    int rc = uv_tcp_init_ex(cv__loop(cx), &server->listener, address->sa_family);
+    if (rc < 0)
+        return bind_failed(cx, &server->options, rc);
+    hold_handle(server, (uv_handle_t *)&server->listener);
+    rc = uv_tcp_bind(&server->listener, address, 0);
+    if (rc == 0)
+        rc = uv_listen((uv_stream_t *)&server->listener, server->options.backlog, on_connection);
+    if (rc == 0)
+        rc = uv_tcp_getsockname(&server->listener, (struct sockaddr *)&bound, &size);
+    if (rc < 0)
+        return bind_failed(cx, &server->options, rc);
+    server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                     : ((struct sockaddr_in *)&bound)->sin_port);
+    return 0;
+}
+
+int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *given, cv_server **ret_server)
+{
+    cv_server_options options = with_defaults(given);
+    cv_address *addresses;
+    size_t count;
+    CV_TRY(check_options(cx, &options));
+    CV_TRY(cv_resolve(cx, options.host, options.port, &addresses, &count));
+    struct cv_server *server = make_server(cx, router, &options);
+    if (!server)
+        return CV_E_NOMEM;
+    int rc = listen_at(cx, server, addresses[0].address);
+    server->options.host = NULL; /* the caller's text; not needed any more */
+    if (rc < 0) {
+        cv_error *first = cv_error_take(cx);
+        close_all(cx, server);
+        cv_error_put_back(cx, first);
+        return rc;
+    }
+    *ret_server = server;
+    return 0;
+}
+
+int cv_server_port(const cv_server *server)
+{
+    return server->port;
+}
+
+cv_server_stats cv_server_get_stats(const cv_server *server)
+{
+    return server->stats;
+}
+
+/* ---- stopping ---- */
+
+static void cut_connections(struct cv_server *server)
+{
+    cv_list_each (link, &server->connections) {
+        cv__connection *connection = cv_list_entry(link, cv__connection, all);
+        if (connection->fiber)
+            cv_cancel(connection->fiber);
+        cv__connection_cut(connection, true);
+    }
+}
+
+static void on_stop_timer(uv_timer_t *timer)
+{
+    struct cv_server *server = timer->data;
+    cut_connections(server);
+    server->cut = true;
+    wake_stop(server);
+}
+
+static void on_given_up(uv_timer_t *timer)
+{
+    struct cv_server *server = timer->data;
+    server->abandoned = true;
+    wake_stop(server);
+}
+
+/* In the order of these steps: nobody new, nobody idle, patience, the rest. */
+void cv_server_stop(cv_ctx *cx, cv_server *server)
+{
+    if (!server)
+        return;
+    server->stopping = true;
+    close_handle((uv_handle_t *)&server->listener);
+    cv_list_each (link, &server->connections) {
+        cv__connection *connection = cv_list_entry(link, cv__connection, all);
+        if (connection->state == CV__CONNECTION_IDLE || connection->state == CV__CONNECTION_LINGERING)
+            cv__connection_cut(connection, false);
+    }
+    uv_timer_start(&server->stop_timer, on_stop_timer, (uint64_t)server->options.shutdown_timeout_ms, 0);
+    while (!is_over(server) && !server->cut)
+        wait_stop(cx, server);
+    uv_timer_start(&server->stop_timer, on_given_up, CUT_MS, 0);
+    while (server->stats.requests_active > 0 && !server->abandoned)
+        wait_stop(cx, server);
+    close_all(cx, server);
+}
+
+/* ---- the date ---- */
+
+cv_str cv__server_date(struct cv_server *server)
+{
+    cv_time now = cv_time_now();
+    int64_t second = now.us / 1000000;
+    if (second != server->date_s) {
+        server->date_s = second;
+        server->date_len = cv_time_format_http(now, server->date);
+    }
+    return cv_str_make(server->date, server->date_len);
+}

@@ -1,0 +1,74 @@
+/* The inside of the server: what its connections share. All of it belongs to the runtime's thread. */
+#ifndef COVET_SRC_HTTP_SERVER_H
+#define COVET_SRC_HTTP_SERVER_H
+
+#include "http/parser.h"
+#include "rt/wait.h"
+#include <covet/list.h>
+#include <covet/server.h>
+
+struct cv__connection;
+
+/* Each has one duration, so that its list, in the order of entry, is in the order of expiry, too. */
+typedef enum cv__timeout_kind {
+    CV__TIMEOUT_IDLE,
+    CV__TIMEOUT_HEADER,
+    CV__TIMEOUT_BODY,
+    CV__TIMEOUT_WRITE,
+    CV__TIMEOUT_LINGER,
+    CV__TIMEOUT_KINDS,
+} cv__timeout_kind;
+
+enum { CV__SCRATCH_BYTES = 16 * 1024 };
+
+struct cv_server {
+    cv_ctx *main; /* of the runtime: requests are spawned from it */
+    cv_router *router;
+    cv_server_options options; /* without zeros */
+    cv__parser_limits limits;
+    uv_tcp_t listener;
+    int port;
+
+    cv_link connections; /* all that are not closing */
+    bool accept_waits;   /* a connection waits in the listener for a free place */
+
+    cv_link timeouts[CV__TIMEOUT_KINDS];
+    uint64_t durations_ms[CV__TIMEOUT_KINDS];
+    uv_timer_t timer;      /* set for the first expiry, or later ones that came before it: see timeouts.c */
+    uint64_t timer_due_ms; /* UINT64_MAX: not set */
+
+    bool stopping, cut; /* cv_server_stop was called; its patience is over */
+    bool abandoned;     /* requests that do not end are left to free what they hold */
+    uv_timer_t stop_timer;
+    cv__waiter *stop_waiter;
+
+    size_t holders; /* cv_server_start's caller, open handles, connections; the last one frees */
+    cv_server_stats stats;
+
+    int64_t date_s;
+    char date[CV_TIME_TEXT_BYTES];
+    size_t date_len;
+    char scratch[CV__SCRATCH_BYTES]; /* takes what lingering connections still send */
+};
+
+/** The present time as an HTTP date; valid until the next call. */
+cv_str cv__server_date(struct cv_server *server);
+
+/** A connection is gone from server->connections: there may be room for another, or stopping may be complete. */
+void cv__server_connection_left(struct cv_server *server);
+
+/** The fiber of a request has ended. */
+void cv__server_request_left(struct cv_server *server);
+
+/** Give up one hold. */
+void cv__server_unref(struct cv_server *server);
+
+/* ---- timeouts.c ---- */
+
+void cv__timeouts_init(struct cv_server *server);
+
+/** Put the connection at the end of a list, out of the one it is in. */
+void cv__timeout_set(struct cv__connection *connection, cv__timeout_kind kind);
+void cv__timeout_clear(struct cv__connection *connection);
+
+#endif
