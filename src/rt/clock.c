@@ -67,7 +67,7 @@ void cv__clock_fired(uv_timer_t *timer)
 
 bool cv__clock_may_jump(const struct cv_runtime *rt)
 {
-    return rt->simulated && rt->io == 0 && rt->timers.first && rt->main.state != CV__FIBER_READY;
+    return rt->simulated && rt->io == 0 && rt->timers.first && rt->main.state != CV__FIBER_READY && !rt->stop_asked;
 }
 
 void cv__clock_jump(struct cv_runtime *rt)

@@ -1,0 +1,161 @@
+/* The clocks: the simulated one is exact, the real one never early. */
+#include "rt_test.h"
+
+#include <covet/sync.h>
+
+enum { SLEEPERS = 1000 };
+
+struct sleeper {
+    int64_t ms;
+    int64_t woken_ns;
+    size_t *next_place;
+    size_t place;
+};
+
+static int sleep_once(cv_ctx *cx, void *arg)
+{
+    struct sleeper *sleeper = arg;
+    int rc = cv_sleep_ms(cx, sleeper->ms);
+    sleeper->woken_ns = cv_now_ns(cx);
+    sleeper->place = (*sleeper->next_place)++;
+    return rc;
+}
+
+static void time_stands_still_while_anything_runs(void **state)
+{
+    cv_ctx *cx = *state;
+    int64_t start_ns = cv_now_ns(cx);
+    for (int i = 0; i < 1000; i++)
+        assert_ok(cx, cv_yield(cx));
+    assert_true(cv_now_ns(cx) == start_ns);
+}
+
+static void a_sleep_ends_exactly_on_time(void **state)
+{
+    cv_ctx *cx = *state;
+    int64_t start_ns = cv_now_ns(cx);
+    assert_ok(cx, cv_sleep_ms(cx, 3600 * 1000));
+    assert_true(cv_now_ns(cx) - start_ns == (int64_t)3600 * 1000000000);
+}
+
+/* A fixed sequence that looks random. */
+static unsigned scramble(unsigned value)
+{
+    return value * 1664525u + 1013904223u;
+}
+
+static void many_sleepers_wake_in_the_order_of_their_times(void **state)
+{
+    cv_ctx *cx = *state;
+    static struct sleeper sleepers[SLEEPERS];
+    size_t next_place = 0;
+    unsigned value = 1;
+    int64_t start_ns = cv_now_ns(cx);
+    for (int i = 0; i < SLEEPERS; i++) {
+        value = scramble(value);
+        sleepers[i] = (struct sleeper){.ms = 1 + (value >> 16) % 300, .next_place = &next_place};
+        assert_ok(cx, cv_spawn(cx, "sleeper", sleep_once, &sleepers[i], NULL));
+    }
+    assert_ok(cx, cv_runtime_run(cx));
+    for (int i = 0; i < SLEEPERS; i++) {
+        assert_true(sleepers[i].woken_ns - start_ns == sleepers[i].ms * 1000000);
+        for (int j = 0; j < i; j++) {
+            bool is_earlier = sleepers[j].ms <= sleepers[i].ms; /* equal times: first in, first out */
+            assert_true((sleepers[j].place < sleepers[i].place) == is_earlier);
+        }
+    }
+}
+
+static void timers_of_waits_that_ended_early_leave_the_others_alone(void **state)
+{
+    cv_ctx *cx = *state;
+    static struct sleeper sleepers[SLEEPERS];
+    static cv_fiber *fibers[SLEEPERS];
+    size_t next_place = 0;
+    unsigned value = 7;
+    int64_t start_ns = cv_now_ns(cx);
+    for (int i = 0; i < SLEEPERS; i++) {
+        value = scramble(value);
+        sleepers[i] = (struct sleeper){.ms = 1 + (value >> 16) % 300, .next_place = &next_place};
+        assert_ok(cx, cv_spawn(cx, "sleeper", sleep_once, &sleepers[i], &fibers[i]));
+    }
+    assert_ok(cx, cv_sleep_ms(cx, 100));
+    for (int i = 0; i < SLEEPERS; i += 2)
+        cv_cancel(fibers[i]);
+    for (int i = 0; i < SLEEPERS; i++) {
+        bool is_cut = i % 2 == 0 && sleepers[i].ms > 100;
+        int rc = cv_join(cx, fibers[i], NULL);
+        assert_int_equal(rc, is_cut ? CV_E_CANCELLED : 0);
+        cv_error_clear(cx);
+        assert_true(sleepers[i].woken_ns - start_ns == (is_cut ? 100 : sleepers[i].ms) * 1000000);
+    }
+}
+
+static int tick(cv_ctx *cx, void *arg)
+{
+    for (int i = 0; i < 10; i++) {
+        CV_TRY(cv_sleep_ms(cx, 7));
+        ++*(int *)arg;
+    }
+    return 0;
+}
+
+static void the_main_context_sleeps_beside_fibers(void **state)
+{
+    cv_ctx *cx = *state;
+    int ticks = 0;
+    assert_ok(cx, cv_spawn(cx, "ticker", tick, &ticks, NULL));
+    assert_ok(cx, cv_sleep_ms(cx, 36));
+    assert_int_equal(ticks, 5);
+}
+
+static void the_real_clock_is_never_early(void **state)
+{
+    (void)state;
+    cv_ctx *cx;
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+    for (int i = 0; i < 5; i++) {
+        int64_t start_ns = cv_now_ns(cx);
+        assert_ok(cx, cv_sleep_ms(cx, 2));
+        assert_true(cv_now_ns(cx) - start_ns >= 2000000);
+    }
+    cv_semaphore never;
+    cv_semaphore_init(&never, 0);
+    int64_t start_ns = cv_now_ns(cx);
+    CV_WITHIN(cx, 3)
+    {
+        assert_fails(cx, cv_semaphore_acquire(cx, &never), CV_E_TIMEOUT, "deadline");
+    }
+    assert_true(cv_now_ns(cx) - start_ns >= 3000000);
+    cv_runtime_free(cx);
+}
+
+static void a_later_timer_does_not_hide_an_earlier_one(void **state)
+{
+    (void)state;
+    cv_ctx *cx;
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+    size_t next_place = 0;
+    struct sleeper sleepers[] = {{.ms = 100000, .next_place = &next_place}, {.ms = 3, .next_place = &next_place}};
+    cv_fiber *fibers[2];
+    for (int i = 0; i < 2; i++)
+        assert_ok(cx, cv_spawn(cx, "sleeper", sleep_once, &sleepers[i], &fibers[i]));
+    assert_ok(cx, cv_join(cx, fibers[1], NULL));
+    cv_cancel(fibers[0]);
+    assert_fails(cx, cv_join(cx, fibers[0], NULL), CV_E_CANCELLED, "could not sleep");
+    cv_runtime_free(cx);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        runtime_test(time_stands_still_while_anything_runs),
+        runtime_test(a_sleep_ends_exactly_on_time),
+        runtime_test(many_sleepers_wake_in_the_order_of_their_times),
+        runtime_test(timers_of_waits_that_ended_early_leave_the_others_alone),
+        runtime_test(the_main_context_sleeps_beside_fibers),
+        cmocka_unit_test(the_real_clock_is_never_early),
+        cmocka_unit_test(a_later_timer_does_not_hide_an_earlier_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
