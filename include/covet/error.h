@@ -130,13 +130,19 @@ CV_API const cv_error *cv_error_last(const cv_ctx *cx);
 /** Forget the error: call it when an error was handled. */
 CV_API void cv_error_clear(cv_ctx *cx);
 
+/* Tells the compiler that the code of a failure is negative, so that results set only on success are not suspected. */
+static inline int cv__negative(int code)
+{
+    return code < 0 ? code : CV_E_INTERNAL;
+}
+
 /** Report an error and return its code: `return cv_fail(cx, CV_E_RANGE, "month %d is not between 1 and 12", m);`
  *  An error still pending in the context becomes the cause of the new one, so nothing is lost; the chain is cut at 16.
  *  Messages: lower case, no final period, names quoted, "could not" for what may work next time, "cannot" for what
  * never will. Values are copied; a text of 4 KiB or more is cut and ends with "...". When the memory for
  * stories is exhausted (64 KiB a context), the causes are given up first; without any memory, the code alone is kept.
  */
-#define cv_fail(cx, code, ...) cv_error_set((cx), (code), __FILE__, __LINE__, __VA_ARGS__)
+#define cv_fail(cx, code, ...) cv__negative(cv_error_set((cx), (code), __FILE__, __LINE__, __VA_ARGS__))
 CV_API int cv_error_set(cv_ctx *cx, int code, const char *file, int line, const char *format, ...) CV_PRINTF(5, 6);
 
 /** Add to the last error; no effect when there is none. The text is copied. */
