@@ -31,6 +31,17 @@ def test_public_header_that_is_no_cpp(folder):
     assert 'alone as c\n' not in output, output
 
 
+def test_public_header_that_uses_a_private_one(folder):
+    code, output = check(folder, include__covet__bad_h='#include "base/good.h"\n')
+    assert code != 0 and 'include/covet/bad.h:1: does not compile alone as c\n' in output, output
+
+
+def test_public_header_that_needs_the_feature_macro_of_the_library(folder):
+    code, output = check(folder, include__covet__bad_h='#include <stdlib.h>\nstatic inline int cv_bad(char *t)\n'
+                                                       '{\n    return rpmatch(t);\n}\n')
+    assert code != 0 and 'include/covet/bad.h:1: does not compile alone as c\n' in output, output
+
+
 def test_private_header_may_be_no_cpp(folder):
     assert check(folder, src__base__c_only_h='void cv__c_only(int class);\n') == (0, '')
 
