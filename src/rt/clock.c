@@ -65,9 +65,9 @@ void cv__clock_fired(uv_timer_t *timer)
         set_timer(rt, rt->timers.first->at_ns);
 }
 
-bool cv__clock_may_jump(const struct cv_runtime *rt)
+bool cv__clock_will_jump(const struct cv_runtime *rt)
 {
-    return rt->simulated && rt->io == 0 && rt->timers.first && rt->main.state != CV__FIBER_READY && !rt->stop_asked;
+    return rt->simulated && rt->io == 0 && rt->timers.first;
 }
 
 void cv__clock_jump(struct cv_runtime *rt)
@@ -88,6 +88,6 @@ void cv__io_end(const cv_ctx *cx)
     if (!cx->runtime)
         return;
     cx->runtime->io--;
-    if (cv__clock_may_jump(cx->runtime))
+    if (cv__clock_will_jump(cx->runtime))
         cv__kick(cx->runtime);
 }

@@ -155,8 +155,8 @@ void cv__clock_arm(struct cv_runtime *rt, struct cv_fiber *fiber, int64_t at_ns)
 /** The callback of rt->timer: end the waits whose time has come. */
 void cv__clock_fired(uv_timer_t *timer);
 
-/** Whether the simulated clock may jump, provided that no fiber is ready. */
-bool cv__clock_may_jump(const struct cv_runtime *rt);
+/** Whether the simulated clock is to jump as soon as nothing can run. */
+bool cv__clock_will_jump(const struct cv_runtime *rt);
 
 /** Set the simulated clock to the next timer and end the waits that are due then. */
 void cv__clock_jump(struct cv_runtime *rt);

@@ -98,6 +98,13 @@ static void run_first(struct cv_runtime *rt, cv_link *queue)
         run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
 }
 
+/* The main context can run when uv_run is to return to it. */
+static bool can_run(const struct cv_runtime *rt)
+{
+    return !cv_list_is_empty(&rt->ready) || !cv_list_is_empty(&rt->background) || rt->main.state == CV__FIBER_READY ||
+           rt->stop_asked;
+}
+
 void cv__turn(uv_check_t *check)
 {
     struct cv_runtime *rt = check->data;
@@ -107,13 +114,10 @@ void cv__turn(uv_check_t *check)
     for (int left = READY_PER_TURN; left > 0 && !cv_list_is_empty(&rt->ready); left--)
         run_first(rt, &rt->ready);
     run_first(rt, &rt->background);
-    bool can_run = !cv_list_is_empty(&rt->ready) || !cv_list_is_empty(&rt->background);
-    if (!can_run && cv__clock_may_jump(rt)) {
+    if (!can_run(rt) && cv__clock_will_jump(rt))
         cv__clock_jump(rt);
-        can_run = true;
-    }
     rt->in_turn = false;
-    set_idle(rt, can_run || rt->main.state == CV__FIBER_READY);
+    set_idle(rt, can_run(rt) || cv__clock_will_jump(rt));
     if (rt->alive != rt->alive_shown) {
         rt->alive_shown = rt->alive;
         cv_gauge_set(rt->alive_gauge, (int64_t)rt->alive);
