@@ -20,6 +20,13 @@ def test_run_exports_where_the_servers_are_and_cleans_up(folder):
     assert not Path(root).exists()
 
 
+def test_started_servers_last_until_they_are_stopped(_folder):
+    script = f'eval "$({SERVERS} start)"; {SERVERS} status; {SERVERS} stop; {SERVERS} status'
+    code, output = tap.run('sh', '-c', script, env=ENVIRONMENT | {'TMPDIR': '/tmp'})
+    first, second = output.splitlines()
+    assert code == 1 and first == 'postgres: running' and second.endswith('are stopped already'), output
+
+
 def test_unknown_server_is_refused(_folder):
     code, output = tap.run(SERVERS, 'start', 'oracle', env=ENVIRONMENT)
     assert code == 1 and 'unknown server "oracle"; known: postgres' in output, output
