@@ -180,6 +180,7 @@ static int allocate_fields(cv__compile *c, cv__model_info *info, size_t count)
 {
     info->fields = cv_arena_zalloc(c->arena, count ? count : 1, sizeof *info->fields);
     info->names = cv_arena_zalloc(c->arena, count + 1, sizeof *info->names);
+    info->relations = cv_arena_zalloc(c->arena, count + 1, sizeof(cv__field_info *));
     info->by_name = cv_map_new(0);
     if (!info->by_name)
         return CV_E_NOMEM;
@@ -189,7 +190,7 @@ static int allocate_fields(cv__compile *c, cv__model_info *info, size_t count)
         info->by_name = NULL;
         return rc;
     }
-    return info->fields && info->names ? 0 : CV_E_NOMEM;
+    return info->fields && info->names && info->relations ? 0 : CV_E_NOMEM;
 }
 
 int cv__compile_fields(cv__compile *c, cv__model_info *info)
@@ -228,6 +229,7 @@ void cv__compile_keys(cv__compile *c, cv__model_info *info)
             continue;
         const cv_model *target = f->target();
         field->target = cv__registry_find(c->registry, target);
+        info->relations[info->relation_count++] = field;
         if (!field->target) {
             cv__finding(c->findings, "register it, too; the order does not matter",
                         "model \"%s\": the target \"%s\" of the foreign key \"%s\" is not registered",

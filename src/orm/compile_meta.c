@@ -191,7 +191,20 @@ static void check_of_meta(cv__compile *c, cv__model_info *info, const cv_field *
 
 /* ---- ordering ---- */
 
-static void ordering_of_meta(cv__compile *c, cv__model_info *info, const cv_field *f)
+/* The declared table has no end mark when it is full. */
+static int keep_ordering(cv__compile *c, cv__model_info *info, const cv_field *f)
+{
+    size_t count = sizeof f->paths / sizeof f->paths[0];
+    const char **names = cv_arena_zalloc(c->arena, count + 1, sizeof *names);
+    if (!names)
+        return CV_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        names[i] = f->paths[i];
+    info->ordering = names;
+    return 0;
+}
+
+static int ordering_of_meta(cv__compile *c, cv__model_info *info, const cv_field *f)
 {
     if (info->ordering)
         cv__finding(c->findings, NULL, "model \"%s\" declares two orderings", info->model->name);
@@ -208,7 +221,7 @@ static void ordering_of_meta(cv__compile *c, cv__model_info *info, const cv_fiel
         }
         cv_error_put_back(c->cx, first);
     }
-    info->ordering = f->paths;
+    return keep_ordering(c, info, f);
 }
 
 static int allocate_meta(cv__compile *c, cv__model_info *info)
@@ -229,8 +242,7 @@ static int compile_entry(cv__compile *c, cv__model_info *info, const cv_field *f
         check_of_meta(c, info, f);
         return 0;
     case CV_META_ORDERING:
-        ordering_of_meta(c, info, f);
-        return 0;
+        return ordering_of_meta(c, info, f);
     default:
         return 0;
     }

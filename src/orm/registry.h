@@ -54,6 +54,8 @@ struct cv__model_info {
     cv__field_info *fields;
     size_t field_count;
     cv__field_info *primary_key;
+    cv__field_info **relations; /* the foreign keys */
+    size_t relation_count;
     cv__index_info *indexes; /* of single fields (.index, .unique) and of meta entries */
     size_t index_count;
     cv__check_info *checks;

@@ -1,0 +1,130 @@
+/* Many objects at once: INSERT statements of 2^n rows, so that few statements serve any number of objects. */
+#include "orm/write.h"
+#include <covet/transaction.h>
+
+/* Rows of the largest statement; larger ones gain nothing more and take long to parse. */
+#define LARGEST_LOG2 5
+
+typedef struct bulk {
+    cv__target target;
+    char *objects;
+    size_t count, at; /* all; those written */
+} bulk;
+
+static char *object_at(const bulk *b, size_t index)
+{
+    return b->objects + index * b->target.model->model->object_bytes;
+}
+
+/* The largest power of two that fits the rest and the engine. */
+static size_t rows_log2(const bulk *b, size_t left)
+{
+    size_t log2 = LARGEST_LOG2, columns = b->target.model->field_count;
+    while (log2 && ((size_t)1 << log2 > left || columns << log2 > b->target.shapes->dialect->max_params))
+        log2--;
+    return log2;
+}
+
+/* How many of the following objects get their keys in the same way. */
+static size_t run_length(const bulk *b, bool *ret_new_key)
+{
+    const cv__model_info *model = b->target.model;
+    bool new_key = cv__key_is_new(model, object_at(b, b->at));
+    size_t length = 1;
+    while (b->at + length < b->count && cv__key_is_new(model, object_at(b, b->at + length)) == new_key)
+        length++;
+    *ret_new_key = new_key;
+    return length;
+}
+
+/* Keys come back in the order of the rows. */
+static int take_keys(bulk *b, cv__row_stream *stream, size_t rows)
+{
+    cv_ctx *cx = b->target.cx;
+    cv_value cell;
+    size_t taken = 0;
+    int rc;
+    while ((rc = cv__db_next_row(cx, stream, &cell)) > 0)
+        if (taken < rows)
+            CV_TRY(cv__field_set(cx, b->target.model->primary_key, object_at(b, b->at + taken++), cell));
+    if (rc == 0 && taken != rows)
+        return cv_fail(cx, CV_E_INTERNAL, "%zu rows were inserted but %zu keys came back", rows, taken);
+    return rc;
+}
+
+static int run_statement(bulk *b, const cv__statement *statement, size_t rows)
+{
+    const cv__target *target = &b->target;
+    if (!statement->column_count)
+        return cv__db_run(target->cx, target->db, CV__WRITER, statement, NULL);
+    cv__row_stream stream;
+    CV_TRY(cv__db_open_rows(target->cx, target->db, CV__WRITER, statement, &stream));
+    int rc = take_keys(b, &stream, rows);
+    cv__db_close_rows(target->cx, &stream);
+    return rc;
+}
+
+static int insert_rows(bulk *b, bool new_key, size_t log2)
+{
+    const cv__target *target = &b->target;
+    size_t columns = target->model->field_count - new_key, rows = (size_t)1 << log2;
+    cv_value *values = cv_alloc(target->cx, (columns * rows + 1) * sizeof *values);
+    cv__fixed which = new_key ? CV__INSERT_NEW_KEY : CV__INSERT_OWN_KEY;
+    cv__shape *shape = cv__fixed_need(target->cx, target->shapes, target->model, which, log2);
+    if (!values || !shape)
+        return CV_E_NOMEM;
+    for (size_t i = 0; i < rows; i++)
+        CV_TRY(cv__insert_values(target, object_at(b, b->at + i), new_key, values + i * columns));
+    const cv__statement statement = {.sql = shape->sql,
+                                     .hash = shape->hash,
+                                     .params = values,
+                                     .param_count = columns * rows,
+                                     .columns = shape->plan.column_count ? shape->columns : NULL,
+                                     .column_count = shape->plan.column_count};
+    CV_TRY(run_statement(b, &statement, rows));
+    for (size_t i = 0; i < rows; i++)
+        cv__write_times(target, object_at(b, b->at + i), true, NULL);
+    b->at += rows;
+    return 0;
+}
+
+static int insert_all(bulk *b)
+{
+    while (b->at < b->count) {
+        bool new_key;
+        size_t end = b->at + run_length(b, &new_key);
+        /* A row of nothing but a new key has no columns to list several times. */
+        bool single = new_key && b->target.model->field_count == 1;
+        while (b->at < end)
+            CV_SCOPE(b->target.cx)
+        CV_TRY(insert_rows(b, new_key, single ? 0 : rows_log2(b, end - b->at)));
+    }
+    return 0;
+}
+
+static int validate_all(const bulk *b)
+{
+    cv_ctx *cx = b->target.cx;
+    for (size_t i = 0; i < b->count; i++) {
+        int rc = cv__object_validate(cx, b->target.model, object_at(b, i), NULL);
+        if (rc < 0) {
+            cv_error_detail(cx, "object %zu of %zu", i + 1, b->count);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int cv__bulk_create(cv_ctx *cx, const cv_model *model, void *objects, size_t count)
+{
+    bulk b = {.objects = objects, .count = count};
+    CV_TRY(cv__target_of(cx, model, &b.target));
+    CV_TRY(validate_all(&b));
+    if (!count)
+        return 0;
+    CV_ATOMIC(cx)
+    {
+        CV_TRY(insert_all(&b));
+    }
+    return 0;
+}
