@@ -20,9 +20,11 @@ CV_CHECKED int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__s
  * twice is allowed. While open, the struct must not move. */
 typedef struct cv__row_stream {
     cv__conn *conn;
-    cv__cursor *cursor; /* NULL: no rows (ended, or the statement had none) */
+    cv__cursor *cursor; /* NULL: no rows (ended, the statement had none, or its transaction is over) */
     cv_result result;
     bool borrowed; /* the connection goes back at close */
+    cv_link link;  /* among the open streams of the transaction */
+    int level;     /* of the atomic block in which it was opened */
 } cv__row_stream;
 
 CV_CHECKED int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
@@ -30,5 +32,11 @@ CV_CHECKED int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const
 /** 1, 0 at the end (the connection is given back at once), or an error (likewise). Suspends. */
 CV_CHECKED int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells);
 void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream);
+
+/** Hold one connection of the role over several statements: for session settings around a transaction, such as SQLite's
+ *  `PRAGMA foreign_keys`, which are undone when it is given back. Where the role has one connection only (SQLite's
+ *  writer), the same context's statements and transactions use the held one. Not inside a transaction. Suspends. */
+CV_CHECKED int cv__db_hold(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn **ret_conn);
+void cv__db_let_go(cv_ctx *cx, cv__conn *conn);
 
 #endif

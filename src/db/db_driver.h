@@ -49,6 +49,8 @@ struct cv__conn {
     bool broken;           /* set by the driver; the pool then disconnects it */
     bool in_transaction;   /* kept by the driver as the engine reports it */
     int64_t idle_since_ns; /* owned by the pool */
+    cv_ctx *borrower;      /* owned by the pool */
+    unsigned borrows;      /* owned by the pool: a fiber may borrow the only connection of a pool more than once */
 };
 
 /** The head of every cursor; drivers embed it as their first member. */
@@ -65,10 +67,15 @@ struct cv__driver {
     size_t default_readers, default_writers;
 
     /** Check URL and options, make the state shared by all connections of one database. `*ret_shared` is handed to
-     * connect. Options are complete: defaults and URL options are merged by the caller, except those of the engine's
-     * own, which the driver takes out of url->query. Does not suspend. CV_E_CONFIG. */
+     * connect. Options are complete: defaults and the URL options of every engine are merged by the caller; what
+     * url->query still has is the engine's own, and unknown ones are refused (cv__db_unknown_option). Does not suspend.
+     * CV_E_CONFIG. */
     int (*open)(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared);
     void (*close)(void *shared);
+
+    /** Optional. How many connections of a role this database can have, when `wanted` are; 0 writers: writers share the
+     * readers' pool. */
+    size_t (*limit)(const void *shared, cv__conn_role role, size_t wanted);
 
     /** Make a connection, ready for use, within options->connect_timeout_ms. Suspends. */
     int (*connect)(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
@@ -79,7 +86,10 @@ struct cv__driver {
      * connect. Within the small clean-up budget that the caller has set. Failing sets conn->broken. Suspends. */
     int (*reset)(cv_ctx *cx, cv__conn *conn);
 
-    /** Whether an idle connection is still usable, without waiting. */
+    /** Optional. Whether reset would have nothing to do; it is then not called. Does not wait. */
+    bool (*is_clean)(const cv__conn *conn);
+
+    /** Optional. Whether an idle connection is still usable, without waiting. */
     bool (*is_alive)(cv__conn *conn);
 
     /** Run a statement. For one with rows, `*ret_cursor` gets a cursor before the first row, owned by the caller until
@@ -116,5 +126,9 @@ extern const cv__driver cv__driver_postgres;
 
 /** The driver of a URL scheme, or NULL. */
 const cv__driver *cv__driver_for_scheme(const char *scheme);
+
+/** Report an unknown option of a database URL, with the nearest of the engine's own names and those of every engine.
+ *  Returns CV_E_CONFIG. */
+int cv__db_unknown_option(cv_ctx *cx, cv_str name, const char *const *own_names, size_t own_count);
 
 #endif

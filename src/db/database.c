@@ -1,0 +1,188 @@
+#include "db/db.h"
+
+#include "base/ctx.h"
+#include "db/options.h"
+#include <covet/fiber.h>
+#include <stdlib.h>
+
+enum { CLOSE_WAIT_MS = 5000, RAW_CACHE = 4096 };
+
+/* "sqlite::memory:" is no URL by the book: it has no "//". */
+static int parse_url(cv_ctx *cx, const char *text, cv_url *ret_url)
+{
+    static const char memory[] = "sqlite::memory:";
+    size_t len = sizeof memory - 1;
+    if (strncmp(text, memory, len) == 0 && (text[len] == '\0' || text[len] == '?')) {
+        *ret_url = (cv_url){.scheme = "sqlite", .path = ":memory:", .query = text[len] ? text + len + 1 : NULL};
+        return 0;
+    }
+    return cv_url_parse(cx, cv_str_of(text), ret_url);
+}
+
+static int find_driver(cv_ctx *cx, const cv_url *url, const cv__driver **ret_driver)
+{
+    static const char *const names[] = {"sqlite", "postgres", "postgresql"};
+    *ret_driver = cv__driver_for_scheme(url->scheme);
+    if (*ret_driver)
+        return 0;
+    const char *nearest = cv_str_nearest(cv_str_of(url->scheme), names, sizeof names / sizeof names[0]);
+    cv_fail(cx, CV_E_CONFIG, "the database URL has an unknown scheme \"%s\"", url->scheme);
+    cv_error_hint(cx, nearest ? "did you mean \"%s\"?" : "there are sqlite, postgres and postgresql", nearest);
+    return CV_E_CONFIG;
+}
+
+static void free_database(cv_db *db)
+{
+    cv__statement_cache_done(&db->raw_cache);
+    if (db->shared)
+        db->driver->close(db->shared);
+    free(db);
+}
+
+static void free_raw_entry(void *arg, cv__cached_statement *entry)
+{
+    (void)arg;
+    free(entry);
+}
+
+static size_t limit_of(const cv_db *db, cv__conn_role role, size_t wanted)
+{
+    return db->driver->limit ? db->driver->limit(db->shared, role, wanted) : wanted;
+}
+
+/* The database without any connection. */
+static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, const cv_db_options *options,
+                         cv_db **ret_db)
+{
+    cv_db *db = calloc(1, sizeof *db);
+    if (!db)
+        return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+    db->driver = driver;
+    int rc = cv__db_options_merge(cx, driver, options, url, &db->options);
+    if (rc == 0)
+        rc = driver->open(cx, url, &db->options, &db->shared);
+    if (rc == 0 && cv__statement_cache_init(&db->raw_cache, RAW_CACHE, free_raw_entry, NULL) < 0)
+        rc = cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+    if (rc < 0) {
+        free_database(db);
+        return rc;
+    }
+    cv__pool_init(&db->readers, driver, db->shared, CV__READER, limit_of(db, CV__READER, db->options.max_connections),
+                  db->options.acquire_timeout_ms);
+    cv__pool_init(&db->writers, driver, db->shared, CV__WRITER, limit_of(db, CV__WRITER, driver->default_writers),
+                  db->options.acquire_timeout_ms);
+    db->refs = 2;
+    *ret_db = db;
+    return 0;
+}
+
+int cv_db_open(cv_ctx *cx, const char *url_text, const cv_db_options *options, cv_db **ret_db)
+{
+    CV_TRY(cv__wait_check(cx, "open the database"));
+    if (!url_text || !*url_text)
+        return cv_fail(cx, CV_E_CONFIG, "the database URL is empty");
+    cv_url url;
+    const cv__driver *driver;
+    CV_TRY(parse_url(cx, url_text, &url));
+    CV_TRY(find_driver(cx, &url, &driver));
+    cv_db *db = NULL;
+    CV_TRY(make_database(cx, driver, &url, options, &db));
+    cv__conn *conn;
+    int rc = cv__pool_acquire(cx, cv__db_pool(db, CV__WRITER), &conn);
+    if (rc < 0) {
+        cv_db_close(cx, db);
+        return rc;
+    }
+    cv__pool_release(cx, conn);
+    *ret_db = db;
+    return 0;
+}
+
+void cv__db_ref(cv_db *db)
+{
+    db->refs++;
+}
+
+void cv__db_unref(cv_db *db)
+{
+    if (--db->refs > 0)
+        return;
+    if (db->abandoned)
+        free_database(db);
+    else if (db->closer)
+        cv__wake(db->closer, 0);
+}
+
+static void on_drained(void *arg)
+{
+    cv__db_unref(arg);
+}
+
+void cv_db_close(cv_ctx *cx, cv_db *db)
+{
+    if (!db)
+        return;
+    if (cx->db == db)
+        cx->db = NULL;
+    cv__waiter closer;
+    cv__waiter_init(cx, &closer);
+    db->closer = &closer;
+    cv__pool_close(&db->readers, on_drained, db);
+    cv__pool_close(&db->writers, on_drained, db);
+    if (db->refs > 0) {
+        cv_error *first = cv_error_take(cx);
+        CV_SHIELD(cx, CLOSE_WAIT_MS)
+        {
+            int rc = cv__wait(cx, &closer);
+            if (rc < 0 && !first)
+                cv_error_clear(cx);
+        }
+        cv_error_put_back(cx, first);
+    }
+    db->closer = NULL;
+    if (db->refs == 0)
+        free_database(db);
+    else
+        db->abandoned = true;
+}
+
+cv_db *cv_use_db(cv_ctx *cx, cv_db *db)
+{
+    cv_db *former = cx->db;
+    cx->db = db;
+    return former;
+}
+
+cv_db *cv_ctx_db(const cv_ctx *cx)
+{
+    return cx->db;
+}
+
+cv_db *cv__db_need(cv_ctx *cx)
+{
+    if (cx->db)
+        return cx->db;
+    cv_fail(cx, CV_E_NO_DATABASE, "the context has no database");
+    cv_error_hint(cx, "open one with cv_db_open and name it with cv_use_db");
+    return NULL;
+}
+
+const char *cv_db_engine(const cv_db *db)
+{
+    return db->driver->name;
+}
+
+const cv__dialect *cv__db_dialect(const cv_db *db)
+{
+    return db->driver->dialect;
+}
+
+cv__pool *cv__db_pool(cv_db *db, cv__conn_role role)
+{
+    return role == CV__WRITER && db->writers.max > 0 ? &db->writers : &db->readers;
+}
+
+cv_pool_stats cv_db_pool_stats(const cv_db *db, int writer)
+{
+    return cv__pool_get_stats(writer && db->writers.max > 0 ? &db->writers : &db->readers);
+}

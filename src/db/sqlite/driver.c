@@ -1,0 +1,25 @@
+#include "db/sqlite/sqlite.h"
+
+const cv__driver cv__driver_sqlite = {
+    .name = "sqlite",
+    .dialect = &cv__dialect_sqlite,
+    .default_readers = 4,
+    .default_writers = 1,
+    .open = cv__sqlite_open,
+    .close = cv__sqlite_close,
+    .limit = cv__sqlite_limit,
+    .connect = cv__sqlite_connect,
+    .disconnect = cv__sqlite_disconnect,
+    .reset = cv__sqlite_reset,
+    .is_clean = cv__sqlite_is_clean,
+    .execute = cv__sqlite_execute,
+    .fetch = cv__sqlite_fetch,
+    .finish = cv__sqlite_finish,
+    .begin = cv__sqlite_begin,
+    .commit = cv__sqlite_commit,
+    .rollback = cv__sqlite_rollback,
+    .savepoint = cv__sqlite_savepoint,
+    .release = cv__sqlite_release,
+    .rollback_to = cv__sqlite_rollback_to,
+    .writes = cv__sqlite_writes,
+};

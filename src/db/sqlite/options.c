@@ -1,0 +1,145 @@
+/* The options of a SQLite database: from the program, then from the URL, each checked against a list. */
+#include "db/options.h"
+#include "db/sqlite/sqlite.h"
+
+#include <stdlib.h>
+
+static const char *const journal_modes[] = {"wal", "delete", "truncate", "persist", "memory", NULL};
+static const char *const synchronous_modes[] = {"full", "normal", "off", "extra", NULL};
+static const char *const option_names[] = {"mode",         "journal_mode", "synchronous",
+                                           "busy_timeout", "cache_size",   "foreign_keys"};
+
+static int fail_choice(cv_ctx *cx, const char *name, cv_str value, const char *const *choices)
+{
+    cv_buf list;
+    cv_buf_init_arena(&list, cv_ctx_arena(cx), 0);
+    for (size_t i = 0; choices[i]; i++)
+        cv_buf_printf(&list, "%s\"%s\"", i ? ", " : "", choices[i]);
+    cv_fail(cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", name, CV_STR_ARG(value));
+    cv_error_hint(cx, "choose one of %.*s", CV_STR_ARG(cv_buf_str(&list)));
+    return CV_E_CONFIG;
+}
+
+static int choose(cv_ctx *cx, const char *name, cv_str value, const char *const *choices, const char **ret_choice)
+{
+    for (size_t i = 0; choices[i]; i++) {
+        if (!cv_str_equal_nocase(value, cv_str_of(choices[i])))
+            continue;
+        *ret_choice = choices[i];
+        return 0;
+    }
+    return fail_choice(cx, name, value, choices);
+}
+
+static int take_mode(cv_ctx *cx, cv_str value, cv__sqlite_shared *shared)
+{
+    static const char *const modes[] = {"ro", "rw", "rwc", NULL};
+    const char *mode;
+    CV_TRY(choose(cx, "mode", value, modes, &mode));
+    shared->read_only = shared->read_only || strcmp(mode, "ro") == 0;
+    shared->create = strcmp(mode, "rwc") == 0;
+    return 0;
+}
+
+static int take_foreign_keys(cv_ctx *cx, cv_str value, cv__sqlite_shared *shared)
+{
+    static const char *const choices[] = {"on", "off", "true", "false", "1", "0", NULL};
+    const char *choice;
+    CV_TRY(choose(cx, "foreign_keys", value, choices, &choice));
+    shared->foreign_keys = strcmp(choice, "on") == 0 || strcmp(choice, "true") == 0 || strcmp(choice, "1") == 0;
+    return 0;
+}
+
+static int take_option(cv_ctx *cx, cv_str name, cv_str value, cv__sqlite_shared *shared)
+{
+    if (cv_str_equal(name, CV_STR("mode")))
+        return take_mode(cx, value, shared);
+    if (cv_str_equal(name, CV_STR("journal_mode")))
+        return choose(cx, "journal_mode", value, journal_modes, &shared->journal_mode);
+    if (cv_str_equal(name, CV_STR("synchronous")))
+        return choose(cx, "synchronous", value, synchronous_modes, &shared->synchronous);
+    if (cv_str_equal(name, CV_STR("busy_timeout")))
+        return cv__db_option_duration(cx, name, value, &shared->busy_timeout_ms);
+    if (cv_str_equal(name, CV_STR("cache_size")))
+        return cv__db_option_number(cx, name, value, 64, 16 * 1024 * 1024, &shared->cache_kib);
+    if (cv_str_equal(name, CV_STR("foreign_keys")))
+        return take_foreign_keys(cx, value, shared);
+    return cv__db_unknown_option(cx, name, option_names, sizeof option_names / sizeof option_names[0]);
+}
+
+static int take_url_options(cv_ctx *cx, const char *query, cv__sqlite_shared *shared)
+{
+    size_t position = 0;
+    cv_str name, value;
+    int rc = 0;
+    while (query && (rc = cv_query_string_next(cx, cv_str_of(query), &position, &name, &value)) > 0)
+        CV_TRY(take_option(cx, name, value, shared));
+    return rc;
+}
+
+/* "sqlite:///app.db" is relative, "sqlite:////srv/app.db" absolute: the first slash belongs to the URL. */
+static int take_path(cv_ctx *cx, const cv_url *url, cv__sqlite_shared *shared)
+{
+    const char *path = url->path ? url->path : "";
+    if (url->host && *url->host) {
+        cv_fail(cx, CV_E_CONFIG, "a SQLite URL has no host, but this one has \"%s\"", url->host);
+        cv_error_hint(cx, "write sqlite:///relative/path or sqlite:////absolute/path");
+        return CV_E_CONFIG;
+    }
+    shared->memory = strcmp(path, ":memory:") == 0 || strcmp(path, "/:memory:") == 0;
+    if (*path == '/')
+        path++;
+    if (!*path)
+        return cv_fail(cx, CV_E_CONFIG, "the SQLite URL names no file");
+    shared->path = strdup(path);
+    return shared->path ? 0 : cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+}
+
+static int take_given(cv_ctx *cx, const cv_db_options *options, cv__sqlite_shared *shared)
+{
+    shared->create = true;
+    shared->read_only = options->read_only;
+    shared->foreign_keys = !options->sqlite_no_foreign_keys;
+    shared->busy_timeout_ms = options->sqlite_busy_timeout_ms;
+    shared->cache_kib = options->sqlite_cache_kib;
+    shared->connect_timeout_ms = options->connect_timeout_ms;
+    shared->max_connections = options->max_connections;
+    shared->statement_cache = options->statement_cache;
+    CV_TRY(choose(cx, "journal_mode", cv_str_of(options->sqlite_journal_mode), journal_modes, &shared->journal_mode));
+    return choose(cx, "synchronous", cv_str_of(options->sqlite_synchronous), synchronous_modes, &shared->synchronous);
+}
+
+int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
+{
+    cv__sqlite_shared *shared = calloc(1, sizeof *shared);
+    if (!shared)
+        return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+    int rc = take_given(cx, options, shared);
+    if (rc == 0)
+        rc = take_url_options(cx, url->query, shared);
+    if (rc == 0)
+        rc = take_path(cx, url, shared);
+    if (rc < 0) {
+        cv__sqlite_close(shared);
+        return rc;
+    }
+    *ret_shared = shared;
+    return 0;
+}
+
+void cv__sqlite_close(void *arg)
+{
+    cv__sqlite_shared *shared = arg;
+    free(shared->path);
+    free(shared);
+}
+
+/* A database in memory lives in its one connection; without WAL, readers and the writer would lock each other out, but
+ * SQLite sees to that by itself. */
+size_t cv__sqlite_limit(const void *arg, cv__conn_role role, size_t wanted)
+{
+    const cv__sqlite_shared *shared = arg;
+    if (role == CV__WRITER)
+        return shared->memory || shared->read_only ? 0 : wanted;
+    return shared->memory ? 1 : wanted;
+}

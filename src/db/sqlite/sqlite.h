@@ -1,0 +1,126 @@
+/* The SQLite driver's own types, shared by its files.
+ *
+ * SQLite runs on the loop. A connection is NOMUTEX and used by one fiber at a time; while one of its calls is under
+ * way, `cx` is set, and the handlers (handlers.c) may suspend the fiber inside that call: between two opcodes to give
+ * way, and while another process holds the lock. Nothing else may touch the connection meanwhile, which the exclusive
+ * borrowing guarantees. */
+#ifndef COVET_SRC_DB_SQLITE_SQLITE_H
+#define COVET_SRC_DB_SQLITE_SQLITE_H
+
+#include "db/db_driver.h"
+#include "db/statement_cache.h"
+#include <sqlite3.h>
+
+/** What all connections of one database share: the checked options. */
+typedef struct cv__sqlite_shared {
+    char *path; /* ":memory:" for a database in memory */
+    bool memory, read_only, create, foreign_keys;
+    const char *journal_mode, *synchronous; /* static storage */
+    int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
+    size_t max_connections, statement_cache;
+} cv__sqlite_shared;
+
+typedef struct cv__sqlite_conn {
+    cv__conn head;
+    sqlite3 *db;
+    const cv__sqlite_shared *shared;
+    cv__statement_cache cache;
+    cv_link open_statements; /* those with a cursor */
+    bool settings_changed;   /* a PRAGMA ran: reset puts the settings back */
+    bool query_only;         /* a read-only transaction on a connection that may write */
+    /* of the call under way: */
+    cv_ctx *cx;
+    int stop_code;          /* why a handler stopped it */
+    int64_t slice_began_ns; /* 0: not yet known */
+    int64_t lock_wait_began_ns;
+} cv__sqlite_conn;
+
+/** A prepared statement with its cursor: a statement in use is prepared a second time rather than shared. */
+typedef struct cv__sqlite_statement {
+    cv__cached_statement cached;
+    cv__cursor cursor;
+    cv_link open_link;
+    sqlite3_stmt *handle;
+    bool read_only, is_pragma;
+    int reprepared;            /* how often SQLite has prepared it again when names and types were read */
+    char **names;              /* one block with the texts */
+    cv__column_type *declared; /* as the columns are declared; made when first wanted */
+    const cv__column_type *wanted;
+    bool row_ready; /* the statement stands on a row that was not fetched yet */
+    bool running;   /* not reset since its last step */
+    /* A writing statement with rows is run to its end, and so committed, before the first is handed out. */
+    cv_arena *kept; /* NULL when nothing was ever kept */
+    cv_value **kept_rows;
+    size_t kept_count, kept_capacity, kept_at;
+    bool is_kept;
+    cv_result result;
+} cv__sqlite_statement;
+
+static inline cv__sqlite_conn *cv__sqlite_conn_of(cv__conn *conn)
+{
+    return (cv__sqlite_conn *)(void *)conn;
+}
+
+/** Begin and end a call that may suspend in a handler. */
+void cv__sqlite_enter(cv_ctx *cx, cv__sqlite_conn *conn);
+void cv__sqlite_leave(cv__sqlite_conn *conn);
+
+/** Install the busy and the progress handler. */
+void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
+
+/** Register the SQL functions of Covet. Returns a code of SQLite. */
+int cv__sqlite_register_functions(sqlite3 *db);
+
+/** Report what the last call of SQLite on this connection said. `code` is its result; `what` completes "could not
+ *  <what>". A handler that stopped the call gives the code instead. Returns the code of ours. */
+int cv__sqlite_fail(cv_ctx *cx, cv__sqlite_conn *conn, int code, const char *what);
+
+/** Check the URL and the options. See cv__driver.open. */
+int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared);
+void cv__sqlite_close(void *shared);
+size_t cv__sqlite_limit(const void *shared, cv__conn_role role, size_t wanted);
+
+/** See cv__driver. */
+int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
+void cv__sqlite_disconnect(cv__conn *conn);
+int cv__sqlite_reset(cv_ctx *cx, cv__conn *conn);
+bool cv__sqlite_is_clean(const cv__conn *conn);
+
+/** Apply the settings of a session: after connecting, and when a PRAGMA may have changed them. */
+int cv__sqlite_apply_settings(cv_ctx *cx, cv__sqlite_conn *conn);
+
+/** Run text of our own that returns nothing of interest, unprepared. */
+int cv__sqlite_run_text(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, const char *what);
+
+/** Find or prepare a statement and take it in use; give it up with cv__sqlite_statement_put. */
+int cv__sqlite_statement_get(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, uint64_t hash, bool uncached,
+                             cv__sqlite_statement **ret_statement);
+void cv__sqlite_statement_put(cv__sqlite_conn *conn, cv__sqlite_statement *statement);
+/** For the cache. */
+void cv__sqlite_statement_free(void *arg, cv__cached_statement *cached);
+/** Read column names again when SQLite prepared the statement anew by itself. CV_E_NOMEM. */
+int cv__sqlite_statement_refresh(cv_ctx *cx, cv__sqlite_statement *statement);
+/** The declared types of the columns; CV_E_NOMEM. */
+int cv__sqlite_statement_types(cv_ctx *cx, cv__sqlite_statement *statement);
+
+/** Bind all parameters; a code of ours, with a story. */
+int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, const cv_value *params, size_t count);
+
+/** Decode the row on which the statement stands. CV_E_TYPE, naming the column. */
+int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells);
+
+/** See cv__driver. */
+int cv__sqlite_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
+                       cv__cursor **ret_cursor);
+int cv__sqlite_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
+void cv__sqlite_finish(cv_ctx *cx, cv__cursor *cursor);
+bool cv__sqlite_writes(cv_ctx *cx, cv__conn *reader, cv_str sql);
+
+int cv__sqlite_begin(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
+int cv__sqlite_commit(cv_ctx *cx, cv__conn *conn);
+int cv__sqlite_rollback(cv_ctx *cx, cv__conn *conn);
+int cv__sqlite_savepoint(cv_ctx *cx, cv__conn *conn, int level);
+int cv__sqlite_release(cv_ctx *cx, cv__conn *conn, int level);
+int cv__sqlite_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
+
+#endif

@@ -1,0 +1,214 @@
+/* Values into and out of SQLite. */
+#include "db/sqlite/sqlite.h"
+
+#include <math.h>
+
+static int fail_decimal(cv_ctx *cx, size_t index)
+{
+    cv_fail(cx, CV_E_TYPE, "cannot bind value %zu: SQLite has no decimals, and the column is not known here",
+            index + 1);
+    cv_error_hint(cx, "bind what the column holds: the scaled integer of cv_decimal_to_scaled up to 18 digits, the "
+                      "text of cv_decimal_to_key beyond");
+    return CV_E_TYPE;
+}
+
+static int bind_text(sqlite3_stmt *handle, int at, cv_str text)
+{
+    return sqlite3_bind_text64(handle, at, text.ptr, text.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static int bind_bytes(sqlite3_stmt *handle, int at, const uint8_t *bytes, size_t len)
+{
+    if (len == 0)
+        return sqlite3_bind_zeroblob(handle, at, 0);
+    return sqlite3_bind_blob64(handle, at, bytes, len, SQLITE_STATIC);
+}
+
+/* A code of SQLite. Decimals and NaN are refused before. */
+static int bind_value(sqlite3_stmt *handle, int at, const cv_value *value)
+{
+    switch (value->type) {
+    case CV_TYPE_BOOL:
+        return sqlite3_bind_int64(handle, at, value->as.boolean);
+    case CV_TYPE_I64:
+        return sqlite3_bind_int64(handle, at, value->as.i64);
+    case CV_TYPE_F64:
+        return sqlite3_bind_double(handle, at, value->as.f64);
+    case CV_TYPE_TEXT:
+    case CV_TYPE_JSON:
+        return bind_text(handle, at, value->as.text);
+    case CV_TYPE_BYTES:
+        return bind_bytes(handle, at, value->as.bytes.ptr, value->as.bytes.len);
+    case CV_TYPE_TIME:
+        return sqlite3_bind_int64(handle, at, value->as.time.us);
+    case CV_TYPE_DATE:
+        return sqlite3_bind_int64(handle, at, value->as.date.days);
+    case CV_TYPE_UUID:
+        return bind_bytes(handle, at, value->as.uuid.bytes, sizeof value->as.uuid.bytes);
+    case CV_TYPE_NULL:
+    case CV_TYPE_DECIMAL:
+        break;
+    }
+    return sqlite3_bind_null(handle, at);
+}
+
+int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, const cv_value *params, size_t count)
+{
+    size_t wanted = (size_t)sqlite3_bind_parameter_count(handle);
+    if (wanted != count)
+        return cv_fail(cx, CV_E_SQL, "the statement has %zu placeholders but %zu values were given", wanted, count);
+    for (size_t i = 0; i < count; i++) {
+        const cv_value *value = &params[i];
+        if (value->type == CV_TYPE_DECIMAL)
+            return fail_decimal(cx, i);
+        if (value->type == CV_TYPE_F64 && isnan(value->as.f64))
+            return cv_fail(cx, CV_E_RANGE, "cannot bind value %zu: SQLite cannot store NaN", i + 1);
+        int rc = bind_value(handle, (int)i + 1, value);
+        if (rc != SQLITE_OK)
+            return cv__sqlite_fail(cx, conn, rc, "bind a value");
+    }
+    return 0;
+}
+
+static cv_value text_at(sqlite3_stmt *handle, int i)
+{
+    const char *text = (const char *)sqlite3_column_text(handle, i);
+    return cv_value_str(cv_str_make(text, (size_t)sqlite3_column_bytes(handle, i)));
+}
+
+static cv_value bytes_at(sqlite3_stmt *handle, int i)
+{
+    static const uint8_t nothing[1];
+    const uint8_t *bytes = sqlite3_column_blob(handle, i);
+    size_t len = (size_t)sqlite3_column_bytes(handle, i);
+    return cv_value_bytes((cv_bytes){len ? bytes : nothing, len});
+}
+
+static bool decode_natural(sqlite3_stmt *handle, int i, int storage, cv_value *cell)
+{
+    switch (storage) {
+    case SQLITE_INTEGER:
+        *cell = cv_value_i64(sqlite3_column_int64(handle, i));
+        return true;
+    case SQLITE_FLOAT:
+        *cell = cv_value_f64(sqlite3_column_double(handle, i));
+        return true;
+    case SQLITE_TEXT:
+        *cell = text_at(handle, i);
+        return true;
+    default:
+        *cell = bytes_at(handle, i);
+        return true;
+    }
+}
+
+static bool decode_decimal(sqlite3_stmt *handle, int i, int storage, const cv__column_type *type, cv_value *cell)
+{
+    cv_decimal decimal;
+    bool scaled = type->digits > 0 && type->digits <= CV__SCALED_DIGITS;
+    if (scaled && storage == SQLITE_INTEGER) {
+        if (cv_decimal_from_scaled(sqlite3_column_int64(handle, i), type->places, &decimal) < 0)
+            return false;
+    } else if (!scaled && storage == SQLITE_TEXT) {
+        if (cv_decimal_from_key(text_at(handle, i).as.text, &decimal) < 0)
+            return false;
+        /* The key keeps the value, not the scale; the column has one. */
+        cv_decimal at_scale;
+        if (type->digits && cv_decimal_round(decimal, type->places, &at_scale) == 0)
+            decimal = at_scale;
+    } else {
+        return false;
+    }
+    *cell = cv_value_decimal(decimal);
+    return true;
+}
+
+static bool decode_integer_kinds(sqlite3_stmt *handle, int i, cv_type type, cv_value *cell)
+{
+    int64_t number = sqlite3_column_int64(handle, i);
+    switch (type) {
+    case CV_TYPE_BOOL:
+        *cell = cv_value_bool(number != 0);
+        return number == 0 || number == 1;
+    case CV_TYPE_TIME:
+        *cell = cv_value_time((cv_time){number});
+        return number >= CV_TIME_MIN_US && number <= CV_TIME_MAX_US;
+    case CV_TYPE_DATE:
+        *cell = cv_value_date((cv_date){(int32_t)number});
+        return number >= INT32_MIN && number <= INT32_MAX;
+    default:
+        *cell = cv_value_i64(number);
+        return true;
+    }
+}
+
+static bool decode_uuid(sqlite3_stmt *handle, int i, cv_value *cell)
+{
+    cv_uuid uuid;
+    if (sqlite3_column_bytes(handle, i) != (int)sizeof uuid.bytes)
+        return false;
+    memcpy(uuid.bytes, sqlite3_column_blob(handle, i), sizeof uuid.bytes);
+    *cell = cv_value_uuid(uuid);
+    return true;
+}
+
+/* Strict: what is stored must be what the type says; false when it is not. */
+static bool decode(sqlite3_stmt *handle, int i, int storage, const cv__column_type *type, cv_value *cell)
+{
+    switch (type->type) {
+    case CV_TYPE_NULL:
+        return decode_natural(handle, i, storage, cell);
+    case CV_TYPE_BOOL:
+    case CV_TYPE_I64:
+    case CV_TYPE_TIME:
+    case CV_TYPE_DATE:
+        return storage == SQLITE_INTEGER && decode_integer_kinds(handle, i, type->type, cell);
+    case CV_TYPE_F64:
+        *cell = cv_value_f64(sqlite3_column_double(handle, i));
+        return storage == SQLITE_FLOAT || storage == SQLITE_INTEGER;
+    case CV_TYPE_DECIMAL:
+        return decode_decimal(handle, i, storage, type, cell);
+    case CV_TYPE_TEXT:
+    case CV_TYPE_JSON:
+        if (storage != SQLITE_TEXT)
+            return false;
+        *cell = text_at(handle, i);
+        cell->type = type->type;
+        return true;
+    case CV_TYPE_BYTES:
+        *cell = bytes_at(handle, i);
+        return storage == SQLITE_BLOB;
+    case CV_TYPE_UUID:
+        return storage == SQLITE_BLOB && decode_uuid(handle, i, cell);
+    }
+    return false;
+}
+
+static int fail_decode(cv_ctx *cx, const cv__sqlite_statement *statement, size_t i, const cv__column_type *type)
+{
+    static const char *const storages[] = {"?", "an integer", "a float", "a text", "bytes", "NULL"};
+    int storage = sqlite3_column_type(statement->handle, (int)i);
+    const char *column = statement->names[i];
+    cv_fail(cx, CV_E_TYPE, "the column \"%s\" holds %s that is no valid %s", column,
+            storage >= 1 && storage <= 5 ? storages[storage] : storages[0], cv_type_name(type->type));
+    cv_error_place(cx, NULL, NULL, column, NULL);
+    cv_error_hint(cx, "SQLite stores any value in any column: correct the row, or read it as it is with CAST");
+    return CV_E_TYPE;
+}
+
+int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells)
+{
+    sqlite3_stmt *handle = statement->handle;
+    const cv__column_type *types = statement->wanted;
+    size_t count = statement->cursor.column_count;
+    for (size_t i = 0; i < count; i++) {
+        int storage = sqlite3_column_type(handle, (int)i);
+        if (storage == SQLITE_NULL)
+            cells[i] = cv_value_null();
+        else if (!decode(handle, (int)i, storage, &types[i], &cells[i]))
+            return fail_decode(cx, statement, i, &types[i]);
+        else if (cells[i].type == CV_TYPE_NULL)
+            return cv_fail(cx, CV_E_NOMEM, "could not read the column \"%s\": out of memory", statement->names[i]);
+    }
+    return 0;
+}

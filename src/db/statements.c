@@ -1,0 +1,168 @@
+/* Statements of the upper floors: onto the context's transaction, or onto a borrowed connection. */
+#include "db/db.h"
+
+#include "base/ctx.h"
+
+/* The level of a stream whose transaction ended before it. */
+enum { CUT_OFF = -1 };
+
+struct cv_tx *cv__tx_root(const cv_ctx *cx, const cv_db *db)
+{
+    struct cv_tx *root = cx->tx ? cx->tx->root : NULL;
+    return root && root->db == db ? root : NULL;
+}
+
+int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
+{
+    if (!root->lost)
+        return 0;
+    cv_fail(cx, CV_E_TX_ABORTED, "the transaction was rolled back by an earlier error");
+    cv_error_hint(cx, "leave the outermost atomic block; it can be tried again from its beginning");
+    return CV_E_TX_ABORTED;
+}
+
+void cv__tx_note_failure(struct cv_tx *root)
+{
+    if (root->conn->broken || !root->conn->in_transaction)
+        root->lost = true;
+}
+
+static void detach_from_transaction(cv__row_stream *stream)
+{
+    if (!stream->borrowed)
+        cv_list_remove(&stream->link);
+}
+
+static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
+{
+    if (!stream->cursor)
+        return;
+    stream->conn->driver->finish(cx, stream->cursor);
+    stream->cursor = NULL;
+}
+
+void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level)
+{
+    cv_list_each (at, &root->streams) {
+        cv__row_stream *stream = cv_list_entry(at, cv__row_stream, link);
+        if (stream->level < level)
+            continue;
+        cv_list_remove(&stream->link);
+        drop_cursor(cx, stream);
+        stream->conn = NULL;
+        stream->level = CUT_OFF;
+    }
+}
+
+/* The connection for a statement; `*ret_root` is NULL when it was borrowed. */
+static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn **ret_conn, struct cv_tx **ret_root)
+{
+    struct cv_tx *root = cv__tx_root(cx, db);
+    *ret_root = root;
+    if (!root)
+        return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
+    CV_TRY(cv__tx_check(cx, root));
+    *ret_conn = root->conn;
+    return cv__wait_check(cx, "run the statement");
+}
+
+static void give_back(cv_ctx *cx, cv__conn *conn, struct cv_tx *root)
+{
+    if (!root)
+        cv__pool_release(cx, conn);
+}
+
+/* Rows that nobody wants: they are read all the same, so that an error among them is not lost. */
+static int read_to_the_end(cv_ctx *cx, cv__cursor *cursor, cv_result *result)
+{
+    const cv__driver *driver = cursor->conn->driver;
+    cv_arena_mark mark = cv_arena_save(cv_ctx_arena(cx));
+    cv_value *cells = cv_zalloc(cx, cursor->column_count, sizeof *cells);
+    int rc = cells ? 1 : CV_E_NOMEM;
+    while (rc > 0)
+        rc = driver->fetch(cx, cursor, cells, result);
+    driver->finish(cx, cursor);
+    cv_arena_rewind(cv_ctx_arena(cx), mark);
+    return rc;
+}
+
+int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
+{
+    cv__conn *conn;
+    struct cv_tx *root;
+    CV_TRY(take_connection(cx, db, role, &conn, &root));
+    cv_result result = {0};
+    cv__cursor *cursor = NULL;
+    int rc = conn->driver->execute(cx, conn, statement, &result, &cursor);
+    if (rc == 0 && cursor)
+        rc = read_to_the_end(cx, cursor, &result);
+    if (rc < 0 && root)
+        cv__tx_note_failure(root);
+    give_back(cx, conn, root);
+    if (rc == 0 && ret_result)
+        *ret_result = result;
+    return rc;
+}
+
+int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
+                     cv__row_stream *ret_stream)
+{
+    cv__conn *conn;
+    struct cv_tx *root;
+    CV_TRY(take_connection(cx, db, role, &conn, &root));
+    *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root};
+    int rc = conn->driver->execute(cx, conn, statement, &ret_stream->result, &ret_stream->cursor);
+    if (rc == 0 && ret_stream->cursor) {
+        if (root) {
+            ret_stream->level = cx->tx->level;
+            cv_list_push_front(&root->streams, &ret_stream->link);
+        }
+        return 0;
+    }
+    if (rc < 0 && root)
+        cv__tx_note_failure(root);
+    give_back(cx, conn, root);
+    ret_stream->conn = NULL;
+    return rc;
+}
+
+void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
+{
+    if (!stream->conn)
+        return;
+    cv__conn *conn = stream->conn;
+    drop_cursor(cx, stream);
+    stream->conn = NULL;
+    if (stream->borrowed)
+        cv__pool_release(cx, conn);
+    else
+        detach_from_transaction(stream);
+}
+
+int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
+{
+    if (!stream->cursor) {
+        if (stream->level == CUT_OFF)
+            return cv_fail(cx, CV_E_STATE, "the rows ended with the atomic block in which they were opened");
+        return 0;
+    }
+    int rc = stream->conn->driver->fetch(cx, stream->cursor, cells, &stream->result);
+    if (rc > 0)
+        return rc;
+    if (rc < 0 && !stream->borrowed && cx->tx)
+        cv__tx_note_failure(cx->tx->root);
+    cv__db_close_rows(cx, stream);
+    return rc;
+}
+
+int cv__db_hold(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn **ret_conn)
+{
+    if (cv__tx_root(cx, db))
+        return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot hold a connection inside a transaction");
+    return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
+}
+
+void cv__db_let_go(cv_ctx *cx, cv__conn *conn)
+{
+    cv__pool_release(cx, conn);
+}
