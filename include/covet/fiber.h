@@ -21,7 +21,8 @@ typedef int cv_fiber_fn(cv_ctx *cx, void *arg);
 
 /** Start a fiber; it runs for the first time when the caller next suspends. `name` is a static string for messages.
  * With `ret_fiber` the caller must join it exactly once; with NULL it is detached and its failure is logged. CV_E_LIMIT
- * when max_fibers are alive, CV_E_NOMEM. Does not suspend. May be called from the main context, from a fiber, and from
+ * when max_fibers are in use (those that ended and wait for their join count), CV_E_NOMEM, CV_E_CONTEXT from another
+ * thread. Does not suspend. May be called from the main context, from a fiber, and from
  * a callback of the loop (with the main context). */
 CV_API CV_CHECKED int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber **ret_fiber);
 
@@ -31,7 +32,8 @@ CV_API CV_CHECKED int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, vo
 CV_API int cv_join(cv_ctx *cx, cv_fiber *fiber, bool *ret_joined);
 
 /** Ask the fiber to end: its present or next suspending call ends with CV_E_CANCELLED, once; cleaning up afterwards may
- *  wait again, for at most 50 ms per wait (see cv_shield). Does not suspend. */
+ *  wait again, for at most 50 ms per wait, which then ends with CV_E_TIMEOUT (see CV_SHIELD for more). Asking again has
+ *  no effect. From the runtime's thread only. Does not suspend. */
 CV_API void cv_cancel(cv_fiber *fiber);
 
 /** Whether this context's fiber was asked to end. For long computations. */
@@ -57,7 +59,8 @@ CV_API CV_CHECKED int cv_sleep_ms(cv_ctx *cx, int64_t ms);
          CV__UNIQUE(cv__within_).open; CV__UNIQUE(cv__within_).open = 0)
 
 /** Clean-up in a context that was cancelled or has run out of time: inside the block, waits work again, all together
- * for at most `budget_ms` (50 is customary). However the block is left, the former state is back. */
+ * for at most `budget_ms` (50 is customary), and never longer than an outer shield allows. However the block is left,
+ * the former state is back. */
 #define CV_SHIELD(cx, budget_ms)                                                                                       \
     for (struct cv__within CV__UNIQUE(cv__within_)                                                                     \
              __attribute__((cleanup(cv__within_leave))) = cv__shield_enter((cx), (budget_ms));                         \

@@ -20,7 +20,9 @@ typedef enum cv_lane { CV_LANE_NAMES, CV_LANE_FILES, CV_LANE_CPU } cv_lane;
  *  When the wait ends early (CV_E_TIMEOUT, CV_E_CANCELLED), work not yet started is dropped; work under way cannot be
  * stopped: it goes on and `arg` must stay valid until then, so `dispose(arg)` is called exactly once in every case,
  * after the work ended or was dropped, on the runtime's thread: free `arg` there, never before. `dispose` NULL: the
- * call then waits for work under way beyond deadline and cancellation, and `arg` may lie on the stack.
+ * call then waits for work under way beyond deadline and cancellation, and `arg` may lie on the stack; the code is
+ * still that of the early end. `dispose` runs before the call returns when the work ended in time: results are best
+ * kept in an object that the caller holds a reference to.
  *
  *  CV_E_BUSY when the lane's queue (1,024) is full, CV_E_SYSTEM when no thread could be made. */
 CV_API CV_CHECKED int cv_offload(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (*dispose)(void *arg));
@@ -37,7 +39,7 @@ typedef struct cv_address {
 CV_API CV_CHECKED int cv_resolve(cv_ctx *cx, const char *host, int port, cv_address **ret_addresses, size_t *ret_count);
 
 /** Read a whole file through CV_LANE_FILES, up to `max_bytes`, into the context's arena, NUL-terminated. Suspends.
- *  CV_E_NOT_FOUND, CV_E_PERMISSION, CV_E_TOO_LARGE, CV_E_IO. */
+ *  CV_E_NOT_FOUND, CV_E_PERMISSION, CV_E_TOO_LARGE, CV_E_IO (also for what is not a regular file). */
 CV_API CV_CHECKED int cv_file_read(cv_ctx *cx, const char *path, size_t max_bytes, char **ret_data, size_t *ret_len);
 
 CV_END_DECLS

@@ -23,7 +23,8 @@ typedef struct cv_runtime_options {
     size_t stack_bytes;       /* of a fiber, without the guard page; 0: 256 KiB; at least 16 KiB; rounded up to pages */
     size_t max_fibers;        /* alive at once; 0: 10,000 */
     bool simulated_clock;
-    int64_t watchdog_ms; /* a fiber that holds the loop longer is logged with its name; 0: 100; negative: never */
+    int64_t watchdog_ms; /* a fiber that holds the loop longer is logged when it gives way; 0: 100; negative: never;
+                            exact to a tick of the system, up to 10 ms */
     cv_log *log;         /* kept by reference; NULL: no logs */
     cv_metrics *metrics; /* kept by reference; NULL: none */
 } cv_runtime_options;
@@ -33,18 +34,21 @@ typedef struct cv_runtime_options {
 CV_API CV_CHECKED int cv_runtime_new(const cv_runtime_options *options, cv_ctx **ret_main);
 
 /** Cancel all fibers, wait (bounded: 5 s) until they ended, close the loop, free everything including the main context.
- *  Fibers that do not end in time are named on standard error and the process aborts: they would use freed memory.
- *  NULL is allowed. Only from the main context. */
+ *  Fibers that do not end in time are named on standard error and the process aborts: they would use freed memory. Work
+ * that a lane's thread does not finish in that time is left behind and logged; its `dispose` is not called. NULL is
+ * allowed. Only from the main context. */
 CV_API void cv_runtime_free(cv_ctx *main);
 
 /** The monotonic clock (or the simulated one) of the context's runtime, nanoseconds; without a runtime the system's. */
 CV_API int64_t cv_now_ns(const cv_ctx *cx);
 
 /** Run the loop from the main context until no fiber is alive, or until cv_runtime_stop. May wait without an end: this
- * is the one wait that a server is meant to be in. CV_E_CONTEXT when called in a fiber. */
+ * is the one wait that a server is meant to be in. CV_E_CONTEXT when called in a fiber,
+ * CV_E_DEADLOCK_SELF when all fibers wait and nothing is left that could wake one. */
 CV_API CV_CHECKED int cv_runtime_run(cv_ctx *main);
 
-/** Make cv_runtime_run return after the present turn. From the runtime's thread only. */
+/** Make cv_runtime_run return after the present turn; no effect when it is not running. From the runtime's thread only.
+ */
 CV_API void cv_runtime_stop(cv_ctx *cx);
 
 /** The number of fibers alive. */

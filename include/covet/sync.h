@@ -3,7 +3,8 @@
  * All waiting is first in, first out, bounded by the context's deadline, and a cancellation point; a waiter that leaves
  * early loses nothing for the others. All objects live in place (in a struct or on the stack), belong to one runtime
  * and must not be destroyed while somebody waits (the _done functions abort then, naming the object). Calls that wait
- * fail with CV_E_TIMEOUT, CV_E_CANCELLED or CV_E_CONTEXT; those that do not wait cannot fail. */
+ * fail with CV_E_TIMEOUT, CV_E_CANCELLED or CV_E_CONTEXT, in the main context also with CV_E_DEADLOCK_SELF when nothing
+ * is left that could end the wait; those that do not wait cannot fail. */
 #ifndef COVET_SYNC_H
 #define COVET_SYNC_H
 

@@ -15,8 +15,6 @@ static void run_function(struct cv_fiber *fiber)
 {
     fiber->start = cv_arena_save(fiber->cx.arena);
     fiber->result = fiber->fn(&fiber->cx, fiber->arg);
-    if (fiber->shield_until_ns != 0)
-        cv__die("fiber \"%s\" ended inside a shield", fiber->name);
     cv_arena_rewind(fiber->cx.arena, fiber->start);
 }
 
@@ -105,6 +103,7 @@ int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber 
     fiber->cancel = rt->closing ? CV__CANCEL_REQUESTED : CV__CANCEL_NONE;
     fiber->detached = ret_fiber == NULL;
     fiber->joiner = NULL;
+    fiber->shield_until_ns = 0;
     cv__frame_init(&fiber->frame, fiber->stack.low, fiber->stack.top, fiber_entry, fiber);
     cv_list_push_back(&rt->fibers, &fiber->all);
     rt->handles++;

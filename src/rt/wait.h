@@ -4,7 +4,7 @@
  *     cv__waiter_init(cx, &w);
  *     start_something(&w);                     -- a callback of the loop will call cv__wake(&w, result)
  *     int rc = cv__wait(cx, &w);               -- suspends the fiber, or runs the loop in the main context
- *     if (rc is CV_E_TIMEOUT or CV_E_CANCELLED) stop_something();   -- the callback must not touch w any more
+ *     if (!w.woken) stop_something();               -- ended early: the callback must not touch w any more
  *
  * States of a waiter: idle (initialised), parked (somebody is in cv__wait), woken (result set). cv__wake moves idle or
  * parked to woken; a second cv__wake has no effect. cv__wait on a woken one returns at once. */
@@ -28,7 +28,9 @@ typedef struct cv__waiter {
 void cv__waiter_init(cv_ctx *cx, cv__waiter *waiter);
 
 /** Suspend until cv__wake, the context's deadline, or cancellation. Returns the result given to cv__wake (0 or an error
- *  code; no story is made for it), or CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_CONTEXT with a story. */
+ *  code; no story is made for it), or CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_CONTEXT with a story; in the main context also
+ *  CV_E_DEADLOCK_SELF, when nothing is left that could end the wait. One that is woken already gives its result even
+ *  when the fiber was cancelled: begin with cv__wait_check what must not start then. */
 CV_CHECKED int cv__wait(cv_ctx *cx, cv__waiter *waiter);
 
 /** Suspend like cv__wait, but beyond deadline and cancellation: only where the wake-up is certain and near. */

@@ -1,4 +1,5 @@
 /* Cancellation: where it arrives, once, and what cleaning up may still do. */
+#include "child.h"
 #include "rt_test.h"
 
 #include <covet/sync.h>
@@ -223,6 +224,37 @@ static void cancelling_a_fiber_that_ended_has_no_effect(void **state)
     assert_int_equal(cv_join(cx, fiber, NULL), 5);
 }
 
+static void join_twice(void *arg)
+{
+    cv_ctx *cx = arg;
+    struct probe probe = {0};
+    cv_fiber *joiner;
+    int done = 0;
+    if (cv_spawn(cx, "slow", sleep_briefly, &done, &probe.other) < 0 ||
+        cv_spawn(cx, "joiner", join_other, &probe, &joiner) < 0 || cv_yield(cx) < 0)
+        return;
+    (void)cv_join(cx, probe.other, NULL);
+}
+
+static void joining_twice_aborts(void **state)
+{
+    assert_child_aborts(join_twice, *state, "fiber \"slow\" is joined twice");
+}
+
+static int cancel_itself(cv_ctx *cx, void *arg)
+{
+    cv_cancel(*(cv_fiber **)arg);
+    return cv_yield(cx);
+}
+
+static void a_fiber_may_cancel_itself(void **state)
+{
+    cv_ctx *cx = *state;
+    cv_fiber *fiber;
+    assert_ok(cx, cv_spawn(cx, "quitter", cancel_itself, &fiber, &fiber));
+    assert_fails(cx, cv_join(cx, fiber, NULL), CV_E_CANCELLED, "could not give way");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +267,8 @@ int main(void)
         runtime_test(a_cancelled_join_without_a_flag_detaches),
         runtime_test(an_expired_join_of_an_ended_fiber_still_frees_it),
         runtime_test(cancelling_a_fiber_that_ended_has_no_effect),
+        runtime_test(joining_twice_aborts),
+        runtime_test(a_fiber_may_cancel_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
