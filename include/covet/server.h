@@ -27,8 +27,9 @@ typedef struct cv_server_options {
 } cv_server_options;
 
 /** Bind and listen; requests are taken from the next suspension on. The router is kept by reference and must outlive
- * the server; options are copied. May suspend to resolve the host. CV_E_ADDRESS_IN_USE (naming host and port),
- * CV_E_PERMISSION, CV_E_RESOLVE, CV_E_INVALID. */
+ * the server; options are copied. The process ignores SIGPIPE from now on, unless it has a handler of its own. May
+ * suspend to resolve the host. CV_E_ADDRESS_IN_USE (naming host and port), CV_E_PERMISSION, CV_E_RESOLVE, CV_E_INVALID.
+ */
 CV_API CV_CHECKED int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *options,
                                       cv_server **ret_server);
 

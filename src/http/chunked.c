@@ -5,6 +5,7 @@
 /* What the next byte must be. The names of two-byte ends say what is still missing. */
 enum {
     CHUNK_SIZE,
+    CHUNK_EXTENSION_START,
     CHUNK_EXTENSION,
     CHUNK_SIZE_LF,
     CHUNK_DATA,
@@ -43,7 +44,7 @@ static bool take_size(cv__chunked *chunked, char c)
     if (c == '\r')
         chunked->state = CHUNK_SIZE_LF;
     else if (c == ';')
-        chunked->state = CHUNK_EXTENSION;
+        chunked->state = CHUNK_EXTENSION_START;
     else
         return false;
     return true;
@@ -58,14 +59,19 @@ static bool take_text(cv__chunked *chunked, char c, uint8_t after_cr)
     return is_text(c);
 }
 
+/* The first byte of a name. */
+static bool take_token(cv__chunked *chunked, char c, uint8_t next)
+{
+    chunked->state = next;
+    return cv__is_token(cv_str_make(&c, 1));
+}
+
 static bool take_trailer_start(cv__chunked *chunked, char c)
 {
-    if (c == '\r') {
-        chunked->state = FINAL_LF;
-        return true;
-    }
-    chunked->state = TRAILER;
-    return cv__is_token(cv_str_make(&c, 1));
+    if (c != '\r')
+        return take_token(chunked, c, TRAILER);
+    chunked->state = FINAL_LF;
+    return true;
 }
 
 static bool expect(cv__chunked *chunked, char c, char wanted, uint8_t next)
@@ -80,6 +86,8 @@ static bool take_framing(cv__chunked *chunked, char c)
     switch (chunked->state) {
     case CHUNK_SIZE:
         return take_size(chunked, c);
+    case CHUNK_EXTENSION_START:
+        return take_token(chunked, c, CHUNK_EXTENSION);
     case CHUNK_EXTENSION:
         return take_text(chunked, c, CHUNK_SIZE_LF);
     case CHUNK_SIZE_LF:

@@ -45,12 +45,18 @@ static void complete_story(cv_ctx *cx, int rc)
         cv_fail(cx, rc, "%s", cv_error_text(rc));
 }
 
+/* What was asked becomes the outermost story; it keeps the hint and the detail in sight. */
 static void log_failure(cv_ctx *cx, const cv_request *req, cv_log_level level)
 {
     if (!cv_log_enabled(cx->log, level))
         return;
+    const cv_error *reason = cv_error_last(cx);
     cv_str path = cv_str_sub(req->path, 0, 256);
     cv_fail(cx, cx->error_code, "could not answer %s %.*s", cv_method_name(cv_request_method(req)), CV_STR_ARG(path));
+    if (reason && reason->hint)
+        cv_error_hint(cx, "%s", reason->hint);
+    if (reason && reason->detail)
+        cv_error_detail(cx, "%s", reason->detail);
     cv_log_error(cx->log, level, "request failed", cv_error_last(cx));
 }
 

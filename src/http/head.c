@@ -42,10 +42,13 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
     return 0;
 }
 
-/* llhttp leaves white space behind a value; an empty value may come without a call. */
+/* llhttp leaves white space behind a value; an empty value may come without a call, and so may an empty name, which the
+ * parser has refused before. */
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
 {
     cv__parser *parser = llhttp->data;
+    if (!parser->header_count)
+        return -1;
     while (len && (at[len - 1] == ' ' || at[len - 1] == '\t'))
         len--;
     parser->headers[parser->header_count - 1].value = span_of(parser, at, len);

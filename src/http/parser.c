@@ -134,9 +134,8 @@ static cv__parse read_head(cv__parser *parser)
         size_t line_start = parser->line_start;
         parser->line_start = parser->scan_at = at + 1;
         if (at - 1 > line_start) {
-            if (line_start > parser->head_start &&
-                (parser->data[line_start] == ' ' || parser->data[line_start] == '\t'))
-                return refused(parser, 400, "a header line is folded");
+            if (line_start > parser->head_start && strchr(" \t:", parser->data[line_start]))
+                return refused(parser, 400, "a header line is folded or has no name");
         } else if (line_start == parser->head_start) {
             parser->head_start = at + 1; /* an empty line before the request line (RFC 9112 2.2) */
         } else {

@@ -4,6 +4,7 @@
 #include <covet/fiber.h>
 #include <covet/lane.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 
 /* How long cut requests have to end before cv_server_stop leaves them to themselves. */
@@ -215,6 +216,14 @@ static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr
     return 0;
 }
 
+/* libuv writes with write(2): a client that has left would end the process. A handler of the program's own stays. */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction present;
+    if (sigaction(SIGPIPE, NULL, &present) == 0 && present.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *given, cv_server **ret_server)
 {
     cv_server_options options = with_defaults(given);
@@ -225,6 +234,7 @@ int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *give
     struct cv_server *server = make_server(cx, router, &options);
     if (!server)
         return CV_E_NOMEM;
+    ignore_broken_pipes();
     int rc = listen_at(cx, server, addresses[0].address);
     server->options.host = NULL; /* the caller's text; not needed any more */
     if (rc < 0) {

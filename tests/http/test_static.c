@@ -1,0 +1,345 @@
+#include "client.h"
+
+#include "http/static_files.h"
+#include <sys/stat.h>
+
+typedef struct world {
+    fixture f;
+    char root[64]; /* root/site is served */
+} world;
+
+static void put(const world *w, const char *path, const char *content, size_t len)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s", w->root, path);
+    FILE *file = fopen(name, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(content, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void put_text(const world *w, const char *path, const char *content)
+{
+    put(w, path, content, strlen(content));
+}
+
+static void make_folder(const world *w, const char *path)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s", w->root, path);
+    assert_int_equal(mkdir(name, 0755), 0);
+}
+
+static void link_to(const world *w, const char *target, const char *path)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s", w->root, path);
+    assert_int_equal(symlink(target, name), 0);
+}
+
+static int setup(void **state)
+{
+    world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    fixture_init(&w->f);
+    const char *base = getenv("TMPDIR");
+    snprintf(w->root, sizeof w->root, "%.40s/covet-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(w->root));
+    make_folder(w, "site");
+    make_folder(w, "site/docs");
+    make_folder(w, "site/empty");
+    make_folder(w, "site/.git");
+    put_text(w, "secret.txt", "secret");
+    put_text(w, "site/a.txt", "0123456789");
+    put_text(w, "site/zero.css", "");
+    put_text(w, "site/with space.HTML", "<p>");
+    put_text(w, "site/docs/index.html", "<h1>docs");
+    put_text(w, "site/.git/config", "secret");
+    link_to(w, "a.txt", "site/inside.txt");
+    link_to(w, "../secret.txt", "site/outside.txt");
+    link_to(w, "/", "site/slash");
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world *w = *state;
+    char command[128];
+    fixture_done(&w->f);
+    snprintf(command, sizeof command, "rm -rf '%s'", w->root);
+    assert_int_equal(system(command), 0);
+    free(w);
+    return 0;
+}
+
+static void serve(world *w, const char *prefix, const cv_static_options *options)
+{
+    char site[128];
+    snprintf(site, sizeof site, "%s/site", w->root);
+    assert_ok(w->f.cx, cv_router_static(w->f.cx, w->f.router, prefix, site, options));
+    fixture_start(&w->f, (cv_server_options){0});
+}
+
+static reply ask(client *c, const char *target, const char *headers)
+{
+    char request[512];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", target, headers);
+    client_send(c, request);
+    return client_reply(c);
+}
+
+static void expect(client *c, const char *target, const char *headers, int status, const char *body)
+{
+    reply r = ask(c, target, headers);
+    if (r.status != status)
+        fail_msg("%s: status %d instead of %d", target, r.status, status);
+    if (body && strcmp(r.body ? r.body : "", body) != 0)
+        fail_msg("%s: \"%s\" instead of \"%s\"", target, r.body, body);
+    assert_null(r.body ? strstr(r.body, "secret") : NULL);
+    reply_done(&r);
+}
+
+static void test_files_with_their_types(void **state)
+{
+    world *w = *state;
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/s/a.txt", "");
+    assert_int_equal(r.status, 200);
+    assert_string_equal(r.body, "0123456789");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/plain; charset=utf-8");
+    assert_string_equal(reply_header(&r, "Content-Length"), "10");
+    assert_string_equal(reply_header(&r, "Cache-Control"), "no-cache");
+    assert_string_equal(reply_header(&r, "Accept-Ranges"), "bytes");
+    assert_non_null(reply_header(&r, "Last-Modified"));
+    reply_done(&r);
+    r = ask(c, "/s/with%20space.HTML", "");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/html; charset=utf-8");
+    reply_done(&r);
+    expect(c, "/s/zero.css", "", 200, "");
+    expect(c, "/s/inside.txt", "", 200, "0123456789");
+    client_send(c, "HEAD /s/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    r = client_reply_to(c, true);
+    assert_string_equal(reply_header(&r, "Content-Length"), "10");
+    reply_done(&r);
+    client_send(c, "POST /s/a.txt HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    client_expect(c, 405, NULL);
+    client_close(c);
+}
+
+static void test_folders(void **state)
+{
+    world *w = *state;
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    expect(c, "/s/docs/", "", 200, "<h1>docs");
+    reply r = ask(c, "/s/docs?a=b", "");
+    assert_int_equal(r.status, 301);
+    assert_string_equal(reply_header(&r, "Location"), "/s/docs/?a=b");
+    reply_done(&r);
+    r = ask(c, "/s", "");
+    assert_string_equal(reply_header(&r, "Location"), "/s/");
+    reply_done(&r);
+    expect(c, "/s/", "", 404, NULL);
+    expect(c, "/s/empty/", "", 404, NULL);
+    expect(c, "/s/a.txt/", "", 404, NULL);
+    client_close(c);
+}
+
+static void test_the_root_can_be_served(void **state)
+{
+    world *w = *state;
+    put_text(w, "site/index.html", "home");
+    serve(w, "/", &(cv_static_options){.max_age_s = 60});
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/", "");
+    assert_string_equal(r.body, "home");
+    assert_string_equal(reply_header(&r, "Cache-Control"), "max-age=60");
+    reply_done(&r);
+    expect(c, "/a.txt", "", 200, "0123456789");
+    expect(c, "//docs", "", 404, NULL);
+    client_close(c);
+}
+
+static void test_no_way_out(void **state)
+{
+    world *w = *state;
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    static const char *const hidden[] = {
+        "/s/outside.txt", "/s/slash/etc/passwd", "/s/.git/config", "/s/none",
+        "/s//a.txt",      "/s/docs//index.html", "/s/slash",       "/s/docs/%2Findex.html"};
+    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
+        expect(c, hidden[i], "", 404, NULL);
+    client_close(c);
+    static const char *const refused[] = {"/s/../secret.txt", "/s/%2e%2e/secret.txt", "/s/..%2fsecret.txt",
+                                          "/s/docs/%2E./%2e./secret.txt", "/s/a.txt%00.html"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        c = client_open(&w->f);
+        expect(c, refused[i], "", 400, NULL);
+        client_close(c);
+    }
+}
+
+static void test_what_is_unchanged_is_not_sent_again(void **state)
+{
+    world *w = *state;
+    char header[128], date[64];
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/s/a.txt", "");
+    snprintf(header, sizeof header, "If-None-Match: \"x\", W/%s\r\n", reply_header(&r, "ETag"));
+    snprintf(date, sizeof date, "If-Modified-Since: %s\r\n", reply_header(&r, "Last-Modified"));
+    reply_done(&r);
+    expect(c, "/s/a.txt", header, 304, "");
+    expect(c, "/s/a.txt", date, 304, "");
+    expect(c, "/s/a.txt", "If-None-Match: *\r\n", 304, "");
+    expect(c, "/s/a.txt", "If-None-Match: \"x\"\r\n", 200, "0123456789");
+    expect(c, "/s/a.txt", "If-Modified-Since: Sat, 01 Jan 2000 00:00:00 GMT\r\n", 200, "0123456789");
+    expect(c, "/s/a.txt", "If-Modified-Since: yesterday\r\n", 200, "0123456789");
+    client_close(c);
+}
+
+static void test_parts_of_a_file(void **state)
+{
+    world *w = *state;
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/s/a.txt", "Range: bytes=2-4\r\n");
+    assert_int_equal(r.status, 206);
+    assert_string_equal(r.body, "234");
+    assert_string_equal(reply_header(&r, "Content-Range"), "bytes 2-4/10");
+    reply_done(&r);
+    expect(c, "/s/a.txt", "Range: bytes=-3\r\n", 206, "789");
+    expect(c, "/s/a.txt", "Range: bytes=7-100\r\n", 206, "789");
+    expect(c, "/s/a.txt", "Range: bytes=0-1,3-4\r\n", 200, "0123456789");
+    expect(c, "/s/a.txt", "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n", 200, "0123456789");
+    r = ask(c, "/s/a.txt", "Range: bytes=10-\r\n");
+    assert_int_equal(r.status, 416);
+    assert_string_equal(reply_header(&r, "Content-Range"), "bytes */10");
+    reply_done(&r);
+    client_close(c);
+}
+
+static void test_ranges_are_read_strictly(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t size;
+        cv__range range;
+        uint64_t first, last;
+    } cases[] = {
+        {"bytes=0-0", 5, CV__RANGE_PART, 0, 0},
+        {"bytes=1-", 5, CV__RANGE_PART, 1, 4},
+        {"bytes=-9", 5, CV__RANGE_PART, 0, 4},
+        {"bytes=-0", 5, CV__RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=5-", 5, CV__RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=0-", 0, CV__RANGE_UNSATISFIABLE, 0, 0},
+        {"bytes=4-2", 5, CV__RANGE_WHOLE, 0, 0},
+        {"bytes=-", 5, CV__RANGE_WHOLE, 0, 0},
+        {"bytes=+1-2", 5, CV__RANGE_WHOLE, 0, 0},
+        {"bytes=1- 2", 5, CV__RANGE_WHOLE, 0, 0},
+        {"lines=1-2", 5, CV__RANGE_WHOLE, 0, 0},
+        {"bytes=12", 5, CV__RANGE_WHOLE, 0, 0},
+        {"bytes=1-99999999999999999999999", 5, CV__RANGE_WHOLE, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t first = 0, last = 0;
+        cv__range range = cv__range_parse(cv_str_of(cases[i].text), cases[i].size, &first, &last);
+        if (range != cases[i].range || (range == CV__RANGE_PART && (first != cases[i].first || last != cases[i].last)))
+            fail_msg("%s of %d: %d %d-%d", cases[i].text, (int)cases[i].size, range, (int)first, (int)last);
+    }
+}
+
+static void test_large_files_come_in_blocks(void **state)
+{
+    world *w = *state;
+    size_t len = 200 * 1024 + 17;
+    char *content = malloc(len);
+    assert_non_null(content);
+    for (size_t i = 0; i < len; i++)
+        content[i] = (char)(i * 31 >> 3);
+    put(w, "site/large.bin", content, len);
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/s/large.bin", "");
+    assert_string_equal(reply_header(&r, "Content-Type"), "application/octet-stream");
+    assert_int_equal(r.body_len, len);
+    assert_memory_equal(r.body, content, len);
+    reply_done(&r);
+    client_close(c);
+    free(content);
+}
+
+static void test_opening_without_openat2_follows_no_link(void **state)
+{
+    world *w = *state;
+    char site[128];
+    snprintf(site, sizeof site, "%s/site", w->root);
+    int root = open(site, O_RDONLY | O_DIRECTORY);
+    assert_true(root >= 0);
+    static const struct {
+        const char *path;
+        bool opens, opens_with_openat2;
+    } cases[] = {
+        {"a.txt", true, true},
+        {"docs/index.html", true, true},
+        {"docs//index.html", true, true},
+        {"", true, true},
+        {"docs", true, true},
+        {"inside.txt", false, true},
+        {"outside.txt", false, false},
+        {"../secret.txt", false, false},
+        {"docs/../../secret.txt", false, false},
+        {"slash/etc/passwd", false, false},
+        {"a.txt/x", false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int fd = cv__static_open_walk(root, cases[i].path);
+        if ((fd >= 0) != cases[i].opens)
+            fail_msg("walk \"%s\": %d", cases[i].path, fd);
+        if (fd >= 0)
+            close(fd);
+        fd = cv__static_open(root, cases[i].path);
+        if (fd < 0 && cases[i].opens_with_openat2 && cases[i].opens)
+            fail_msg("open \"%s\": %d", cases[i].path, fd);
+        assert_true(fd < 0 || cases[i].opens_with_openat2);
+        if (fd >= 0)
+            close(fd);
+    }
+    char name[400];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(cv__static_open_walk(root, name), -ENAMETOOLONG);
+    close(root);
+}
+
+static void test_folders_that_cannot_be_served(void **state)
+{
+    world *w = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/nowhere", w->root);
+    assert_fails(w->f.cx, cv_router_static(w->f.cx, w->f.router, "/s", path, NULL), CV_E_NOT_FOUND, "nowhere");
+    snprintf(path, sizeof path, "%s/secret.txt", w->root);
+    assert_fails(w->f.cx, cv_router_static(w->f.cx, w->f.router, "/s", path, NULL), CV_E_NOT_FOUND, "secret.txt");
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(test_files_with_their_types),
+        CASE(test_folders),
+        CASE(test_the_root_can_be_served),
+        CASE(test_no_way_out),
+        CASE(test_what_is_unchanged_is_not_sent_again),
+        CASE(test_parts_of_a_file),
+        CASE(test_ranges_are_read_strictly),
+        CASE(test_large_files_come_in_blocks),
+        CASE(test_opening_without_openat2_follows_no_link),
+        CASE(test_folders_that_cannot_be_served),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
