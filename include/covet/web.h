@@ -12,10 +12,13 @@ CV_BEGIN_DECLS
 /** Read a JSON object into `*object`, whose members were initialised by the caller. Keys are field names ("title"), for
  * foreign keys "author_id". Every mistake is found before it returns: CV_E_VALIDATION (422) lists wrong types, numbers
  * out of range, texts too long, unknown keys (with the nearest), duplicate keys, missing fields (those neither nullable
- * nor with a default), read-only ones. A body that is not JSON is CV_E_SYNTAX (400) with line and column, another media
- * type CV_E_MEDIA_TYPE (415). Texts live in the request's arena. Does not suspend. */
+ * nor with a default), and those that are not a client's to set (read-only, automatic, numbered by the database; hidden
+ * ones are unknown). A body that is not JSON is CV_E_SYNTAX (400) with line and column, one nested deeper than 64
+ * levels CV_E_BAD_REQUEST (400), another media type CV_E_MEDIA_TYPE (415). Texts live in the request's arena. Does not
+ * suspend. */
 #define cv_bind_body(cx, req, T, object) cv__bind((cx), (req), T##_model(), CV__OBJECT(T, object), NULL)
-/** The same for a partial update: missing fields are left as they are, and `*ret_set` tells which ones came. */
+/** The same for a partial update: missing fields are left as they are, and `*ret_set` tells which ones came. The
+ * primary key cannot be set. */
 #define cv_bind_patch(cx, req, T, object, ret_set) cv__bind((cx), (req), T##_model(), CV__OBJECT(T, object), (ret_set))
 
 /** Reply with one object as JSON. Loaded relations are nested under the field's name, the key stays beside it. */

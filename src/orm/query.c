@@ -103,6 +103,11 @@ int cv_query_error(cv_query *q)
     return q->cx ? cv__query_check(q->cx, q) : q->error;
 }
 
+const cv_model *cv_query_model(const cv_query *q)
+{
+    return q->model ? q->model->model : NULL;
+}
+
 /* ---- relations ---- */
 
 uint32_t cv__query_join_to(cv_query *q, uint32_t parent, cv__field_info *key)

@@ -116,6 +116,18 @@ static int read_bytes(binding *b, const cv__field_info *field, cv_value *ret_val
     return 1;
 }
 
+static int read_converted(binding *b, const cv__field_info *field, cv_value *ret_value)
+{
+    int rc = cv_value_convert(cv_ctx_arena(b->cx), cv_value_str(b->reader.text), field->type.type, ret_value);
+    if (rc == 0)
+        return 1;
+    if (rc == CV_E_NOMEM)
+        return cv_fail(b->cx, rc, "could not read the body: out of memory");
+    if (rc == CV_E_RANGE)
+        return mistake(b, field->key, "is out of range");
+    return mistake(b, field->key, "must be %s", wanted_name(field->type.type));
+}
+
 static int read_string(binding *b, const cv__field_info *field, cv_value *ret_value)
 {
     switch (field->type.type) {
@@ -127,13 +139,8 @@ static int read_string(binding *b, const cv__field_info *field, cv_value *ret_va
     case CV_TYPE_DECIMAL:
     case CV_TYPE_TIME:
     case CV_TYPE_DATE:
-    case CV_TYPE_UUID: {
-        int rc = cv_value_convert(cv_ctx_arena(b->cx), cv_value_str(b->reader.text), field->type.type, ret_value);
-        if (rc == 0)
-            return 1;
-        return mistake(b, field->key, rc == CV_E_RANGE ? "is out of range" : "must be %s",
-                       wanted_name(field->type.type));
-    }
+    case CV_TYPE_UUID:
+        return read_converted(b, field, ret_value);
     default:
         return mistake(b, field->key, "must be %s, not a string", wanted_name(field->type.type));
     }
@@ -190,13 +197,33 @@ static int store(binding *b, const cv__field_info *field, cv_value value)
 
 /* ---- one member of the body ---- */
 
-static int unknown_key(binding *b, cv_str key)
+/* Whether a client may set the field: not what the database or the library fills in, nor the key of what is changed. */
+static bool is_settable(const binding *b, const cv__field_info *field)
+{
+    const cv_field *options = field->field;
+    return !field->identity && !options->read_only && !options->auto_now && !options->auto_now_add &&
+           !(b->partial && field->primary_key);
+}
+
+/* The key that was probably meant: of a relation its "_id", else the nearest. */
+static const char *suggest(const binding *b, cv_str key)
 {
     const char *names[256];
     size_t count = 0;
-    for (size_t i = 0; i < b->model->field_count && count < 256; i++)
-        names[count++] = b->model->fields[i].key;
-    const char *nearest = cv_str_nearest(key, names, count);
+    for (size_t i = 0; i < b->model->field_count && count < 256; i++) {
+        const cv__field_info *field = &b->model->fields[i];
+        if (!is_settable(b, field) || field->field->hidden)
+            continue;
+        if (cv_str_equal(cv_str_of(field->name), key))
+            return field->key;
+        names[count++] = field->key;
+    }
+    return cv_str_nearest(key, names, count);
+}
+
+static int unknown_key(binding *b, cv_str key)
+{
+    const char *nearest = suggest(b, key);
     char *name = cv_strndup(b->cx, key.ptr, key.len < 64 ? key.len : 64);
     if (!name)
         return CV_E_NOMEM;
@@ -205,21 +232,21 @@ static int unknown_key(binding *b, cv_str key)
                    : mistake(b, name, "is not a field");
 }
 
-/* The field that a key names, if a client may set it. */
+/* The field that a key names, if a client may know of it. */
 static cv__field_info *field_of(binding *b, cv_str key)
 {
     cv__field_info *field = cv__field_find(b->model, key);
-    return field && cv_str_equal(cv_str_of(field->key), key) ? field : NULL;
+    return field && !field->field->hidden && cv_str_equal(cv_str_of(field->key), key) ? field : NULL;
 }
 
 static int bind_member(binding *b, cv_str key)
 {
     cv__field_info *field = field_of(b, key);
-    if (!field || field->field->hidden)
+    if (!field)
         return unknown_key(b, key);
     bool again = cv_fields_has(&b->came, field->index);
     cv_fields_add(&b->came, field->index);
-    if (again || field->field->read_only || field->identity) {
+    if (again || !is_settable(b, field)) {
         CV_TRY(cv_json_skip(&b->reader, NULL));
         return mistake(b, field->key, again ? "is given twice" : "cannot be set");
     }
@@ -241,10 +268,11 @@ static int bind_members(binding *b)
 
 /* ---- what did not come ---- */
 
-static bool is_automatic(const cv__field_info *field)
+/* Saving makes a UUID key that is all zero. */
+static bool is_optional(const binding *b, const cv__field_info *field)
 {
-    return field->identity || field->null || field->field->read_only || field->field->hidden ||
-           field->field->auto_now || field->field->auto_now_add;
+    return field->null || field->field->hidden || !is_settable(b, field) ||
+           (field->primary_key && field->type.type == CV_TYPE_UUID);
 }
 
 static int complete(binding *b)
@@ -255,7 +283,7 @@ static int complete(binding *b)
             continue;
         if (field->has_default && !field->field->hidden && !field->field->read_only)
             CV_TRY(cv__field_set(b->cx, field, b->object, field->default_value));
-        else if (!is_automatic(field))
+        else if (!is_optional(b, field))
             CV_TRY(mistake(b, field->key, "is required"));
     }
     return 0;
@@ -265,11 +293,16 @@ static int complete(binding *b)
 static int validate(binding *b)
 {
     int rc = cv__object_validate(b->cx, b->model, b->object, &b->good);
-    if (rc != CV_E_VALIDATION)
+    const cv_error *error = cv_error_last(b->cx);
+    if (rc != CV_E_VALIDATION || !error)
         return rc;
-    cv_error *error = cv_error_take(b->cx);
-    for (size_t i = 0; i < error->field_count; i++)
-        CV_TRY(mistake(b, error->fields[i].field, "%s", error->fields[i].message));
+    for (size_t i = 0; i < error->field_count; i++) {
+        char *field = cv_strdup(b->cx, error->fields[i].field);
+        if (!field)
+            return CV_E_NOMEM;
+        CV_TRY(mistake(b, field, "%s", error->fields[i].message));
+    }
+    cv_error_clear(b->cx);
     return 0;
 }
 
@@ -294,6 +327,24 @@ static int check_media_type(cv_ctx *cx, cv_request *req)
     return CV_E_MEDIA_TYPE;
 }
 
+/* A body beyond the reader's limits (64 levels) is the client's doing. */
+static int read_body(binding *b)
+{
+    cv_json_event event;
+    CV_TRY(cv_json_next(&b->reader, &event));
+    if (event != CV_JSON_OBJECT_START)
+        return cv_fail(b->cx, CV_E_VALIDATION, "the body must be a JSON object, not %s", event_name(event));
+    return bind_members(b);
+}
+
+static int blame_body(cv_ctx *cx, const binding *b, int rc)
+{
+    const cv_error *error = cv_error_last(cx);
+    if (rc != CV_E_LIMIT || b->reader.error != CV_E_LIMIT || !error)
+        return rc;
+    return cv_fail(cx, CV_E_BAD_REQUEST, "cannot read the body: %s", error->message);
+}
+
 int cv__bind(cv_ctx *cx, cv_request *req, const cv_model *model, void *object, cv_fields *ret_set)
 {
     CV_TRY(check_media_type(cx, req));
@@ -304,11 +355,7 @@ int cv__bind(cv_ctx *cx, cv_request *req, const cv_model *model, void *object, c
     if (!b.mistakes)
         return CV_E_NOMEM;
     cv_json_reader_init(&b.reader, cx, cv_request_body(req), NULL);
-    cv_json_event event;
-    CV_TRY(cv_json_next(&b.reader, &event));
-    if (event != CV_JSON_OBJECT_START)
-        return cv_fail(cx, CV_E_VALIDATION, "the body must be a JSON object, not %s", event_name(event));
-    CV_TRY(bind_members(&b));
+    CV_TRY(blame_body(cx, &b, read_body(&b)));
     if (!b.partial)
         CV_TRY(complete(&b));
     CV_TRY(validate(&b));
