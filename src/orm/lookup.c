@@ -361,8 +361,10 @@ void cv__in(cv_query *q, const char *path, const void *array, size_t count, enum
     if (q->error)
         return;
     if (count > CV__IN_MAX) {
-        cv__query_fail(q, cv_fail(q->cx, CV_E_LIMIT, "a list of %zu values is too long for one query", count));
-        q->hint = "load the objects in several queries, or keep the list in a table and filter by a relation";
+        int rc = cv_fail(q->cx, CV_E_LIMIT, "a list of %zu values is too long for one query", count);
+        cv_error_hint(q->cx,
+                      "load the objects in several queries, or keep the list in a table and filter by a relation");
+        cv__query_fail(q, rc);
         return;
     }
     cv_value *values = cv_alloc(q->cx, (count + 1) * sizeof *values);
