@@ -116,10 +116,10 @@ CV_API CV_CHECKED int cv_reply_error(cv_ctx *cx, cv_response *res);
 
 /** An explicit stream, for replies of unknown or large size: sends status and headers, then each write goes out as it
  *  comes (chunked for HTTP/1.1), with backpressure: a write suspends while the client reads slowly. The time limit of
- *  the request counts from the last write that went out. Returning an error
- * from the handler after the start cuts the connection: the stream never ends well-formed by mistake. All three
- * suspend; CV_E_CONNECTION_LOST, CV_E_TIMEOUT (the server's write time limit), CV_E_CANCELLED, CV_E_IN_TRANSACTION at
- * the start. `content_length` negative: unknown. */
+ *  the request counts from the last write that went out. Returning an error from the handler after the start cuts the
+ *  connection: the stream never ends well-formed by mistake. `content_length` negative: unknown. All three suspend;
+ *  CV_E_CONNECTION_LOST, CV_E_TIMEOUT (the server's write time limit), CV_E_CANCELLED, CV_E_LIMIT (more than announced,
+ *  or more than 1 GiB at once), CV_E_STATE, CV_E_IN_TRANSACTION at the start. */
 CV_API CV_CHECKED int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *content_type,
                                       int64_t content_length);
 CV_API CV_CHECKED int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len);

@@ -185,7 +185,7 @@ static void test_no_way_out(void **state)
 static void test_what_is_unchanged_is_not_sent_again(void **state)
 {
     world *w = *state;
-    char header[128], date[64];
+    char header[1100], date[1100];
     serve(w, "/s", NULL);
     client *c = client_open(&w->f);
     reply r = ask(c, "/s/a.txt", "");
