@@ -24,8 +24,8 @@ CV_BEGIN_DECLS
 
 typedef struct cv_app cv_app;
 
-/** Make an application. `name` (letters, digits, underscores) is also the label of its migrations. Aborts without
- * memory: nothing can be said yet. Freed by cv_main, or by cv_app_free. */
+/** Make an application. `name` (lower-case letters, digits, underscores) is also the label of its migrations. Aborts
+ * without memory: nothing can be said yet. Freed by cv_main, or by cv_app_free. */
 CV_API cv_app *cv_app_new(const char *name);
 CV_API void cv_app_free(cv_app *app);
 
@@ -57,11 +57,11 @@ CV_API void cv_app_settings(cv_app *app, const cv_setting *settings, size_t coun
 CV_API const cv_config *cv_ctx_config(const cv_ctx *cx);
 
 /** A command of the application, run in the main context with the database open and the registry in use. `argv[0]` is
- * the command's name; flags of settings are taken out already. It returns 0, an exit code of its own (positive), or an
- * error, which is printed with detail and hint. `usage` is what follows the name ("[FILE]"), `help` one line. Kept by
- * reference. */
+ * the command's name; flags of settings are taken out already, and what is left is the command's to judge. It returns
+ * 0, an exit code of its own (positive), or an error, which is printed with detail and hint. `usage` is what follows
+ * the name ("[FILE]"), `help` one line. Kept by reference. */
 typedef struct cv_command {
-    const char *name;
+    const char *name; /* lower-case letters, digits, "-", "_"; not one of the built-in commands */
     const char *usage;
     const char *help;
     int (*run)(cv_ctx *cx, cv_app *app, int argc, char **argv);
@@ -73,7 +73,8 @@ CV_API void cv_app_command(cv_app *app, const cv_command *command);
 CV_API bool cv_app_wants_json(const cv_app *app);
 
 /** Run the command line and free the application. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4
- * there are unapplied or changed migrations (showmigrations --check, makemigrations --check); 130 interrupted. */
+ * there are unapplied, changed or missing migrations (showmigrations --check, makemigrations --check, check); 130
+ * interrupted. */
 CV_API int cv_main(cv_app *app, int argc, char **argv);
 
 /** Progress of long work: a bar on standard error when it is a terminal and --json was not given, nothing otherwise.

@@ -16,12 +16,15 @@ void cv__app_note(cv_app *app, int code)
         app->error = code;
 }
 
-static bool name_ok(const char *name)
+static bool name_ok(const char *name, const char *marks)
 {
     size_t len = strlen(name);
-    if (len == 0 || len > 63 || (name[0] >= '0' && name[0] <= '9'))
+    if (len == 0 || len > 63 || (name[0] >= '0' && name[0] <= '9') || name[0] == '-')
         return false;
-    return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+    for (; *name; name++)
+        if (!(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9') && !strchr(marks, *name))
+            return false;
+    return true;
 }
 
 cv_app *cv_app_new(const char *name)
@@ -38,11 +41,13 @@ cv_app *cv_app_new(const char *name)
     app->name = cv_strdup(app->cx, name);
     if (!app->name)
         die("cv_app_new");
-    if (!name_ok(name))
+    if (!name_ok(name, "_"))
         cv__app_note(
             app,
             cv_fail(app->cx, CV_E_INVALID,
-                    "cannot name an application \"%s\": lower-case letters, digits and underscores, at most 63", name));
+                    "cannot name an application \"%s\": a name has lower-case letters, digits and underscores, begins "
+                    "with no digit and is at most 63 long",
+                    name));
     cv__app_note(app, cv_config_add(app->cx, app->config, cv__settings, cv__setting_count));
     return app;
 }
@@ -110,6 +115,11 @@ static int add_command(cv_app *app, const cv_command *command)
 {
     if (app->command_count == CV__MAX_COMMANDS)
         return cv_fail(app->cx, CV_E_LIMIT, "an application has at most %d commands", CV__MAX_COMMANDS);
+    if (!name_ok(command->name, "_-"))
+        return cv_fail(app->cx, CV_E_INVALID,
+                       "cannot name a command \"%s\": a name has lower-case letters, digits, "
+                       "underscores and hyphens, begins with a letter and is at most 63 long",
+                       command->name);
     for (size_t i = 0; i < app->command_count; i++)
         if (strcmp(app->commands[i]->name, command->name) == 0)
             return cv_fail(app->cx, CV_E_EXISTS, "there are two commands \"%s\"", command->name);

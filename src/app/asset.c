@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define MAX_ASSET_BYTES ((size_t)1 << 20) /* what a reply may have */
+
 struct asset {
     const char *content_type;
     cv_str data;
@@ -26,20 +28,26 @@ static int serve_asset(cv_ctx *cx, cv_request *req, cv_response *res)
     CV_TRY(cv_response_header(res, "Cache-Control", "no-cache"));
     CV_TRY(cv_response_header(res, "X-Content-Type-Options", "nosniff"));
     cv_str known = cv_request_header(req, "If-None-Match");
-    if (known.ptr && cv_str_find(known, cv_str_of(asset->etag)) >= 0)
+    if (cv_str_equal(known, CV_STR("*")) || cv_str_find(known, cv_str_of(asset->etag)) >= 0)
         return cv_reply_empty(cx, res, 304);
     return cv_reply_text(cx, res, 200, asset->content_type, asset->data);
 }
 
+static int add_asset(cv_app *app, const char *path, const char *content_type, cv_str data)
+{
+    if (data.len > MAX_ASSET_BYTES)
+        return cv_fail(app->cx, CV_E_LIMIT, "cannot serve \"%s\" from memory: it is larger than 1 MiB", path);
+    struct asset *asset = cv_zalloc(app->cx, 1, sizeof *asset);
+    if (!asset)
+        return CV_E_NOMEM;
+    asset->content_type = content_type;
+    asset->data = data;
+    snprintf(asset->etag, sizeof asset->etag, "\"%016" PRIx64 "\"", fingerprint(asset->data));
+    return cv_router_add(app->cx, app->router, CV_GET, path, serve_asset, asset);
+}
+
 void cv_app_asset(cv_app *app, const char *path, const char *content_type, const void *data, size_t len)
 {
-    struct asset *asset = cv_zalloc(app->cx, 1, sizeof *asset);
-    if (!asset) {
-        cv__app_note(app, CV_E_NOMEM);
-        return;
-    }
-    asset->content_type = content_type;
-    asset->data = cv_str_make(data, len);
-    snprintf(asset->etag, sizeof asset->etag, "\"%016" PRIx64 "\"", fingerprint(asset->data));
-    cv_route_arg(app, CV_GET, path, serve_asset, asset);
+    if (app->error == 0)
+        cv__app_note(app, add_asset(app, path, content_type, cv_str_make(data, len)));
 }

@@ -1,10 +1,11 @@
+#include "base/config.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
 
-cv__args cv__args_make(int argc, char **argv)
+cv__args cv__args_make(const cv_app *app, int argc, char **argv)
 {
-    return (cv__args){.command = argv[0], .argc = argc - 1, .argv = argv + 1};
+    return (cv__args){.app = app, .command = argv[0], .argc = argc - 1, .argv = argv + 1};
 }
 
 static void take(cv__args *args, int at, int count)
@@ -54,7 +55,25 @@ const char *cv__args_value(cv__args *args, const char *option)
     return NULL;
 }
 
-/* What is wrong with the arguments left, on standard error; NULL when nothing is. */
+/* The option, or the flag of a setting, that was probably meant; NULL. */
+static const char *nearest_option(const cv__args *args, const char *word)
+{
+    static const char *const everywhere[] = {"--json", "--config", "--help"};
+    const char *names[sizeof args->asked / sizeof args->asked[0] + 3];
+    size_t count = 0;
+    for (size_t i = 0; i < args->asked_count; i++)
+        names[count++] = args->asked[i];
+    for (size_t i = 0; args->app && i < sizeof everywhere / sizeof everywhere[0]; i++)
+        names[count++] = everywhere[i];
+    cv_str wanted = cv_str_make(word, strcspn(word, "="));
+    const char *nearest = cv_str_nearest(wanted, names, count);
+    if (nearest || !args->app || !cv_str_starts_with(wanted, CV_STR("--")))
+        return nearest;
+    const char *flag = cv__config_nearest_flag(args->app->cx, args->app->config, cv_str_sub(wanted, 2, wanted.len));
+    return flag ? cv_sprintf(args->app->cx, "--%s", flag) : NULL;
+}
+
+/* Whether something is wrong with the arguments left: it is said on standard error. */
 static bool complain(cv__args *args, int least, int most)
 {
     if (args->missing) {
@@ -64,8 +83,7 @@ static bool complain(cv__args *args, int least, int most)
     for (int i = 0; i < args->argc; i++) {
         if (args->argv[i][0] != '-' || args->argv[i][1] == '\0')
             continue;
-        const char *nearest = cv_str_nearest(cv_str_of(args->argv[i]), args->asked, args->asked_count);
-        cv__print_unknown(args->command, "option", args->argv[i], nearest);
+        cv__print_unknown(args->command, "option", args->argv[i], nearest_option(args, args->argv[i]));
         return true;
     }
     if (args->argc < least || args->argc > most) {

@@ -6,7 +6,7 @@
 /* Models and routes were checked before any command runs; here is what else can be wrong without a database. */
 static int run_check(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     int rc = cv__args_end(&args, cv__command_check.usage, 0, 0);
     if (rc)
         return rc;

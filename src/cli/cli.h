@@ -23,10 +23,14 @@ const cv_command *cv__command_find(const cv_app *app, const char *name);
 /** Visit all commands, the application's first. `*position` starts at 0; NULL at the end. */
 const cv_command *cv__command_next(const cv_app *app, size_t *position);
 
+/** CV_E_EXISTS when a command of the application has the name of a built-in one. */
+CV_CHECKED int cv__commands_check(cv_app *app);
+
 /* ---- arguments ---- */
 
 /** The arguments of a command, the name taken off; what is taken is removed. */
 typedef struct cv__args {
+    const cv_app *app; /* NULL: the covet command */
     const char *command;
     int argc;
     char **argv;
@@ -35,7 +39,7 @@ typedef struct cv__args {
     const char *missing; /* an option that came without its value */
 } cv__args;
 
-cv__args cv__args_make(int argc, char **argv);
+cv__args cv__args_make(const cv_app *app, int argc, char **argv);
 /** Whether the option was given. */
 bool cv__args_flag(cv__args *args, const char *option);
 /** The value of "--name value" or "--name=value"; NULL when absent. */

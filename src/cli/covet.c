@@ -52,7 +52,7 @@ static int embed(cv_ctx *cx, const char *folder, const char *symbol, const char 
 
 static int run_embed(cv_ctx *cx, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(NULL, argc, argv);
     const char *folder = cv__args_value(&args, "--dir");
     const char *symbol = cv__args_value(&args, "--symbol");
     const char *output = cv__args_value(&args, "--output");

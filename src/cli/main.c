@@ -20,7 +20,7 @@ static int exit_code(int rc)
 static int read_config(cv_app *app, int *argc, char **argv)
 {
     cv_ctx *cx = app->cx;
-    cv__args args = cv__args_make(*argc, argv);
+    cv__args args = cv__args_make(app, *argc, argv);
     const char *path = cv__args_value(&args, "--config");
     if (args.missing)
         return cv_fail(cx, CV_E_CONFIG, "the option \"--config\" needs a file name");
@@ -100,11 +100,11 @@ static int run_in_runtime(cv_app *app, const cv_command *command, int argc, char
     return rc;
 }
 
-/* "help" may show a broken application; everything else needs a sound one. */
 static int check_app(cv_app *app)
 {
     if (app->error < 0)
         return app->error;
+    CV_TRY(cv__commands_check(app));
     return cv_registry_check(app->cx, app->registry);
 }
 
@@ -122,6 +122,10 @@ static int run(cv_app *app, int argc, char **argv)
     if (argc < 2 || (help && argv[1][0] == '-')) {
         cv__print_help(app, NULL);
         return 0;
+    }
+    if (argv[1][0] == '-') {
+        fprintf(stderr, "%s: the command comes first: %s COMMAND [ARGUMENTS] [SETTINGS]\n", app->name, app->name);
+        return CV__EXIT_USAGE;
     }
     const cv_command *command = find_command(app, argv[1]);
     if (!command)
@@ -141,6 +145,8 @@ int cv_main(cv_app *app, int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not the end of the process */
     int rc = run(app, argc, argv);
+    if ((fflush(stdout) == EOF || ferror(stdout)) && rc >= 0)
+        rc = cv_fail(app->cx, CV_E_IO, "could not write to standard output");
     if (rc < 0)
         cv__print_error(app->name, cv_error_last(app->cx), rc, app->json);
     int code = exit_code(rc);

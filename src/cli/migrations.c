@@ -38,6 +38,7 @@ int cv__migrations_load(cv_ctx *cx, const cv_app *app, cv_migrations **ret_migra
 
 struct report {
     bool json, dry_run;
+    bool line_open; /* "applying ..." waits for its "done" */
     cv_json_writer *writer;
 };
 
@@ -64,6 +65,7 @@ static void report_step(void *arg, const char *label, const char *name, bool for
                name);
     else
         printf(" done\n");
+    report->line_open = !finished;
     fflush(stdout);
 }
 
@@ -81,7 +83,7 @@ static int finish_report(cv_ctx *cx, struct report *report, cv_buf *out, size_t 
 
 static int run_migrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     cv_migrate_options options = {.dry_run = cv__args_flag(&args, "--dry-run"), .progress = report_step};
     int rc = cv__args_end(&args, cv__command_migrate.usage, 0, 2);
     if (rc)
@@ -103,8 +105,8 @@ static int run_migrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
     size_t done;
     rc = cv_migrate(cx, migrations, &options, &done);
     if (rc < 0) {
-        if (!app->json)
-            printf("\n");
+        if (report.line_open)
+            printf(" failed\n");
         return rc;
     }
     return finish_report(cx, &report, &out, done);
@@ -158,7 +160,7 @@ static void print_new(const cv_new_migration *made, size_t count, bool written)
 
 static int run_makemigrations(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     bool check = cv__args_flag(&args, "--check");
     cv_makemigrations_options options = {.dry_run = cv__args_flag(&args, "--dry-run") || check,
                                          .name = cv__args_value(&args, "--name")};
@@ -237,7 +239,7 @@ static void print_status(const cv_migration_status *status, size_t count)
 
 static int run_showmigrations(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     bool check = cv__args_flag(&args, "--check");
     int rc = cv__args_end(&args, cv__command_showmigrations.usage, 0, 0);
     if (rc)
@@ -274,7 +276,7 @@ static const char *engine_of(const cv_app *app)
 
 static int run_sqlmigrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     bool backward = cv__args_flag(&args, "--backward");
     const char *engine = cv__args_value(&args, "--engine");
     int rc = cv__args_end(&args, cv__command_sqlmigrate.usage, 2, 2);

@@ -34,6 +34,19 @@ static void add_member(cv_json_writer *w, const char *name, const char *text)
     cv_json_text(w, text);
 }
 
+static void write_fields(cv_json_writer *w, const cv_error *error)
+{
+    cv_json_key(w, CV_STR("fields"));
+    cv_json_array_start(w);
+    for (size_t i = 0; i < error->field_count; i++) {
+        cv_json_object_start(w);
+        add_member(w, "field", error->fields[i].field);
+        add_member(w, "message", error->fields[i].message);
+        cv_json_object_end(w);
+    }
+    cv_json_array_end(w);
+}
+
 static void write_error(cv_json_writer *w, const cv_error *error)
 {
     cv_json_object_start(w);
@@ -45,6 +58,8 @@ static void write_error(cv_json_writer *w, const cv_error *error)
     add_member(w, "table", error->table);
     add_member(w, "column", error->column);
     add_member(w, "constraint", error->constraint);
+    if (error->field_count)
+        write_fields(w, error);
     if (error->cause) {
         cv_json_key(w, CV_STR("cause"));
         write_error(w, error->cause);

@@ -40,7 +40,7 @@ static int print_json(cv_ctx *cx, const cv_router *router)
 
 static int run_routes(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     int rc = cv__args_end(&args, cv__command_routes.usage, 0, 0);
     if (rc)
         return rc;

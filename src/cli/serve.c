@@ -1,6 +1,7 @@
 #include "base/ctx.h"
 #include "cli/cli.h"
 
+#include <covet/json.h>
 #include <covet/sync.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,19 +37,33 @@ static int warn_unapplied(cv_ctx *cx, const cv_app *app)
     return 0;
 }
 
-static void announce(const cv_app *app, const char *host, int port)
+static int announce(cv_ctx *cx, const cv_app *app, const char *host, int port)
 {
-    const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
-    if (app->json)
-        printf("{\"listening\":{\"host\":\"%s\",\"port\":%d}}\n", host, port);
-    else
+    if (!app->json) {
+        const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
         printf("%s is listening on http://%s%s%s:%d/ (stop with Ctrl-C)\n", app->name, open, host, close, port);
-    fflush(stdout);
+        fflush(stdout);
+        return 0;
+    }
+    cv_buf out;
+    cv_buf_init_arena(&out, cv_ctx_arena(cx), 0);
+    cv_json_writer w;
+    cv_json_writer_init(&w, &out, 0);
+    cv_json_object_start(&w);
+    cv_json_key(&w, CV_STR("listening"));
+    cv_json_object_start(&w);
+    cv_json_key(&w, CV_STR("host"));
+    cv_json_text(&w, host);
+    cv_json_key(&w, CV_STR("port"));
+    cv_json_i64(&w, port);
+    cv_json_object_end(&w);
+    cv_json_object_end(&w);
+    return cv__print_json(cx, &out);
 }
 
 static int run_serve(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    cv__args args = cv__args_make(argc, argv);
+    cv__args args = cv__args_make(app, argc, argv);
     int rc = cv__args_end(&args, cv__command_serve.usage, 0, 0);
     if (rc)
         return rc;
@@ -64,7 +79,7 @@ static int run_serve(cv_ctx *cx, cv_app *app, int argc, char **argv)
     cv_server_options options = cv__server_options(app->config);
     cv_server *server;
     CV_TRY(cv_server_start(cx, app->router, &options, &server));
-    announce(app, options.host, cv_server_port(server));
+    rc = announce(cx, app, options.host, cv_server_port(server));
     while (!serving->stopping && rc == 0)
         rc = cv_cond_wait(cx, &serving->stop, NULL);
     cv_server_stop(cx, server);
