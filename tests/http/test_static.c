@@ -2,6 +2,7 @@
 
 #include "http/static_files.h"
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 typedef struct world {
     fixture f;
@@ -100,6 +101,12 @@ static void expect(client *c, const char *target, const char *headers, int statu
     reply_done(&r);
 }
 
+/* valgrind and old kernels lack it. */
+static bool has_openat2(void)
+{
+    return syscall(SYS_openat2, -1, NULL, NULL, 0) != -1 || errno != ENOSYS;
+}
+
 static void test_files_with_their_types(void **state)
 {
     world *w = *state;
@@ -118,7 +125,8 @@ static void test_files_with_their_types(void **state)
     assert_string_equal(reply_header(&r, "Content-Type"), "text/html; charset=utf-8");
     reply_done(&r);
     expect(c, "/s/zero.css", "", 200, "");
-    expect(c, "/s/inside.txt", "", 200, "0123456789");
+    if (has_openat2()) /* otherwise no link is followed */
+        expect(c, "/s/inside.txt", "", 200, "0123456789");
     client_send(c, "HEAD /s/a.txt HTTP/1.1\r\nHost: a\r\n\r\n");
     r = client_reply_to(c, true);
     assert_string_equal(reply_header(&r, "Content-Length"), "10");
