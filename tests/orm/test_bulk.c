@@ -17,7 +17,7 @@ static void every_number_of_rows_is_written(void **state)
     int64_t before = 0;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct author authors[200] = {0};
-        char names[200][16];
+        char names[200][32];
         for (size_t j = 0; j < sizes[i]; j++) {
             snprintf(names[j], sizeof names[j], "n%zu", j);
             authors[j].name = names[j];
