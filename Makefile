@@ -21,7 +21,7 @@ build: ## build the library, the covet command and the examples
 
 demo: build ## migrate, fill and serve the example on http://127.0.0.1:$PORT (8000)
 	@mkdir -p $(DEMO_DIR)
-	@DATABASE_URL=sqlite:///$(DEMO_DATABASE) BUILD=$(BUILD) PORT=$(PORT) tools/demo $(DEMO_BINARY)
+	@DATABASE_URL=sqlite:///$(DEMO_DATABASE) PORT=$(PORT) tools/demo $(DEMO_BINARY)
 
 test: ## run all tests; the last line counts them
 	@tools/bootstrap build test

@@ -40,7 +40,7 @@ int control_open(cv_ctx *cx, const char *path, struct control_file **ret_file)
     struct control_file *file = cv_zalloc(cx, 1, sizeof *file);
     if (!file)
         return CV_E_NOMEM;
-    file->path = path;
+    file->path = strcmp(path, "-") == 0 ? "standard input" : path;
     file->line = 1;
     file->capacity = CHUNK_BYTES;
     file->input = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
@@ -51,10 +51,10 @@ int control_open(cv_ctx *cx, const char *path, struct control_file **ret_file)
         close_file(file);
         return cv_fail(cx, CV_E_NOMEM, "could not read \"%s\": out of memory", path);
     }
-    struct stat info;
+    struct stat info = {0};
     if (fstat(fileno(file->input), &info) == 0 && S_ISREG(info.st_mode))
         file->size = info.st_size;
-    else if (S_ISDIR(info.st_mode))
+    if (S_ISDIR(info.st_mode))
         return cv_fail(cx, CV_E_INVALID, "cannot read \"%s\": it is a directory", path);
     *ret_file = file;
     return 0;
@@ -162,6 +162,11 @@ int control_next(cv_ctx *cx, struct control_file *file, struct paragraph *ret_pa
     }
     consume(file, len);
     return 1;
+}
+
+const char *control_path(const struct control_file *file)
+{
+    return file->path;
 }
 
 int64_t control_offset(const struct control_file *file)

@@ -26,6 +26,9 @@ CV_CHECKED int control_open(cv_ctx *cx, const char *path, struct control_file **
  * the file: for commands. */
 CV_CHECKED int control_next(cv_ctx *cx, struct control_file *file, struct paragraph *ret_paragraph);
 
+/** The file as messages name it. */
+const char *control_path(const struct control_file *file);
+
 /** Bytes consumed, and the size of the file (0 when it cannot be known). */
 int64_t control_offset(const struct control_file *file);
 int64_t control_size(const struct control_file *file);

@@ -10,6 +10,7 @@
 #define DEFAULT_FILE       "/var/lib/dpkg/status"
 #define BATCH_PACKAGES     500
 #define BATCH_DEPENDENCIES 16384
+#define WRONG_USAGE        2
 
 /* What one import carries along. Ids of sections and maintainers are kept in maps, as pointers. A package comes with
  * its paragraph copied into the arena of its batch; a batch is written when it is full, and its memory is released. */
@@ -20,6 +21,7 @@ struct import {
     struct dependency *dependencies;
     size_t package_count, dependency_count;
     size_t total_packages, total_dependencies, duplicates;
+    int first_line; /* of the batch */
 };
 
 static cv_str or_text(cv_str text, const char *fallback)
@@ -62,14 +64,14 @@ static int maintainer_id(struct import *import, cv_str text, int64_t *ret_id)
 {
     text = or_text(text, "unknown");
     struct maintainer maintainer = parse_maintainer(text);
-    char key[512];
-    int len = snprintf(key, sizeof key, "%.*s\n%.*s", CV_STR_ARG(maintainer.name), CV_STR_ARG(maintainer.email));
-    cv_str name = cv_str_make(key, len < (int)sizeof key ? (size_t)len : sizeof key - 1);
-    void *known = cv_map_get(import->maintainers, name);
+    char *key = cv_sprintf(import->cx, "%.*s\n%.*s", CV_STR_ARG(maintainer.name), CV_STR_ARG(maintainer.email));
+    if (!key)
+        return CV_E_NOMEM;
+    void *known = cv_map_get(import->maintainers, cv_str_of(key));
     if (!known) {
         CV_TRY(cv_save(import->cx, maintainer, &maintainer));
         known = (void *)(intptr_t)maintainer.id;
-        CV_TRY(cv_map_set(import->maintainers, name, known, NULL));
+        CV_TRY(cv_map_set(import->maintainers, cv_str_of(key), known, NULL));
     }
     *ret_id = (int64_t)(intptr_t)known;
     return 0;
@@ -152,18 +154,17 @@ static int add_package(struct import *import, const struct paragraph *paragraph,
     return 0;
 }
 
-/* A list of available packages may name a package twice (two versions): the first one counts. */
-static bool is_duplicate(struct import *import, const struct paragraph *paragraph, int *ret_rc)
+/* A list of available packages may name a package twice (two versions): the first one counts. 1 for a further one. */
+static int is_duplicate(struct import *import, const struct paragraph *paragraph)
 {
-    char key[512];
-    cv_str name = paragraph_get(paragraph, "Package"), architecture = paragraph_get(paragraph, "Architecture");
-    int len = snprintf(key, sizeof key, "%.*s:%.*s", CV_STR_ARG(name), CV_STR_ARG(architecture));
-    cv_str text = cv_str_make(key, len < (int)sizeof key ? (size_t)len : sizeof key - 1);
-    *ret_rc = 0;
-    if (cv_map_has(import->seen, text))
-        return true;
-    *ret_rc = cv_map_set(import->seen, text, import, NULL);
-    return false;
+    cv_str name = paragraph_get(paragraph, "Package");
+    cv_str architecture = or_text(paragraph_get(paragraph, "Architecture"), "all");
+    char *key = cv_sprintf(import->cx, "%.*s:%.*s", CV_STR_ARG(name), CV_STR_ARG(architecture));
+    if (!key)
+        return CV_E_NOMEM;
+    if (cv_map_has(import->seen, cv_str_of(key)))
+        return 1;
+    return cv_map_set(import->seen, cv_str_of(key), import, NULL);
 }
 
 /* Copy the paragraph's text into the arena: a batch outlives the reader's buffer. */
@@ -181,13 +182,12 @@ static int import_paragraph(struct import *import, const struct control_file *fi
 {
     cv_str name = paragraph_get(paragraph, "Package");
     if (name.len == 0)
-        return cv_fail(import->cx, CV_E_SYNTAX, "the paragraph at line %d has no field \"Package\"",
-                       control_line(file));
-    cv_str status = package_status(paragraph);
-    if (cv_str_equal(status, CV_STR("not-installed")))
+        return cv_fail(import->cx, CV_E_SYNTAX, "%s, line %d: the paragraph has no field \"Package\"",
+                       control_path(file), control_line(file));
+    if (cv_str_equal(package_status(paragraph), CV_STR("not-installed")))
         return 0;
-    int rc;
-    if (is_duplicate(import, paragraph, &rc)) {
+    int rc = is_duplicate(import, paragraph);
+    if (rc > 0) {
         import->duplicates++;
         return 0;
     }
@@ -195,8 +195,9 @@ static int import_paragraph(struct import *import, const struct control_file *fi
     CV_TRY(keep(import->cx, paragraph));
     rc = add_package(import, paragraph, package_status(paragraph));
     if (rc < 0)
-        cv_error_detail(import->cx, "package \"%.*s\", line %d", CV_STR_ARG(name), control_line(file));
-    return rc;
+        return cv_fail(import->cx, rc, "%s, line %d: cannot import the package \"%.*s\"", control_path(file),
+                       control_line(file), CV_STR_ARG(cv_str_sub(name, 0, 80)));
+    return 0;
 }
 
 /* One batch: read until it is full or the file ends. 1 when there may be more. */
@@ -206,11 +207,16 @@ static int import_batch(struct import *import, struct control_file *file)
     int rc = 1;
     while (rc > 0 && import->package_count < BATCH_PACKAGES && import->dependency_count < BATCH_DEPENDENCIES / 2) {
         rc = control_next(import->cx, file, &paragraph);
+        if (rc > 0 && import->package_count == 0)
+            import->first_line = control_line(file);
         if (rc > 0)
             CV_TRY(import_paragraph(import, file, &paragraph));
     }
     CV_TRY(rc);
-    CV_TRY(flush(import));
+    int stored = flush(import);
+    if (stored < 0)
+        return cv_fail(import->cx, stored, "%s, lines %d to %d: could not store the packages", control_path(file),
+                       import->first_line, control_line(file));
     return rc;
 }
 
@@ -237,6 +243,9 @@ static int mirror(struct import *import, struct control_file *file, cv_progress 
             CV_TRY(rc);
             cv_progress_set(progress, control_offset(file));
         }
+        /* More likely a list that could not be made than a machine without packages. */
+        if (import->total_packages == 0)
+            return cv_fail(cx, CV_E_INVALID, "%s: there is no package in it; nothing was changed", control_path(file));
     }
     return 0;
 }
@@ -271,8 +280,10 @@ static void report(const struct import *import, const cv_app *app)
 
 int import_command(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
-    if (argc > 2)
-        return cv_fail(cx, CV_E_INVALID, "import takes one file at most");
+    if (argc > 2 || (argc == 2 && argv[1][0] == '-' && argv[1][1])) {
+        fprintf(stderr, "import: takes one file, or - for standard input, not \"%s\"\n", argv[argc - 1]);
+        return WRONG_USAGE;
+    }
     struct control_file *file;
     CV_TRY(control_open(cx, argc == 2 ? argv[1] : DEFAULT_FILE, &file));
     struct import *import = cv_zalloc(cx, 1, sizeof *import);

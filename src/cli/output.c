@@ -14,13 +14,13 @@ int cv__print_json(cv_ctx *cx, const cv_buf *out)
 
 static void print_text(const char *program, const cv_error *error)
 {
-    fprintf(stderr, "%s: %s\n", program, error->message);
-    for (size_t i = 0; i < error->field_count; i++)
-        fprintf(stderr, "  %s %s\n", error->fields[i].field, error->fields[i].message);
-    if (error->detail)
-        fprintf(stderr, "  detail: %s\n", error->detail);
-    for (const cv_error *cause = error->cause; cause; cause = cause->cause)
-        fprintf(stderr, "  because: %s\n", cause->message);
+    for (const cv_error *at = error; at; at = at->cause) {
+        fprintf(stderr, at == error ? "%s: %s\n" : "  %s: %s\n", at == error ? program : "because", at->message);
+        for (size_t i = 0; i < at->field_count; i++)
+            fprintf(stderr, "    %s %s\n", at->fields[i].field, at->fields[i].message);
+        if (at->detail)
+            fprintf(stderr, "    detail: %s\n", at->detail);
+    }
     for (const cv_error *at = error; at; at = at->cause)
         if (at->hint)
             fprintf(stderr, "  hint: %s\n", at->hint);

@@ -18,7 +18,7 @@ async function get(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value));
   const response = await fetch(path + (query.size ? "?" + query : ""));
   const body = await response.json();
-  if (!response.ok) throw new Error(body.detail || body.title || response.statusText);
+  if (!response.ok) throw Object.assign(new Error(body.detail || body.title || response.statusText), { status: response.status });
   return body;
 }
 
@@ -110,9 +110,12 @@ function dependencyGroup(alternatives) {
   return element("span", { class: "dep" }, ...parts.filter(Boolean));
 }
 
+const kindOrder = ["pre-depends", "depends", "recommends", "suggests", "enhances", "provides", "breaks", "conflicts", "replaces"];
+
 function dependencyList(dependencies) {
   const kinds = new Map();
-  for (const item of dependencies) {
+  const rank = (item) => kindOrder.indexOf(item.kind);
+  for (const item of [...dependencies].sort((a, b) => rank(a) - rank(b))) {
     if (!kinds.has(item.kind)) kinds.set(item.kind, new Map());
     const groups = kinds.get(item.kind);
     groups.set(item.position, [...(groups.get(item.position) || []), item]);
@@ -130,9 +133,19 @@ function reverseList(items) {
       item.relation ? element("code", {}, `${item.relation} ${item.version}`) : "")))]));
 }
 
-// Descriptions are folded: every line begins with a space, a lone point is an empty line.
-function unfold(text) {
-  return text.split("\n").map((line) => line.replace(/^ /, "").replace(/^\.$/, "")).join("\n");
+// Descriptions are folded: every line begins with a space, a lone point separates paragraphs, and lines that are
+// indented further stay as they are.
+function description(text) {
+  const blocks = [];
+  let last = null;
+  for (const line of text.split("\n").map((folded) => folded.replace(/^ /, ""))) {
+    const tag = /^\s/.test(line) || /^[*-] /.test(line) ? "pre" : "p";
+    if (line === "." || line === "") last = null;
+    else if (last && last.tag === tag) last.lines.push(line);
+    else blocks.push(last = { tag, lines: [line] });
+  }
+  return element("div", { class: "description" },
+    ...blocks.map(({ tag, lines }) => element(tag, {}, lines.join(tag === "p" ? " " : "\n"))));
 }
 
 function homepage(address) {
@@ -155,11 +168,11 @@ async function drawPackage(name, parameters) {
         fact("Priority", item.priority), fact("Source", item.source),
         fact("Maintainer", element("a", { href: listAddress({ maintainer: item.maintainer.name }) }, item.maintainer.name)),
         fact("Homepage", homepage(item.homepage))),
-      item.description ? element("p", { class: "description" }, unfold(item.description)) : null,
+      item.description ? description(item.description) : null,
       element("h2", {}, "Relations ", element("small", {}, number.format(dependencies.length))),
       dependencies.length ? dependencyList(dependencies) : element("p", {}, "None."),
       element("h2", {}, "Referred to by ", element("small", {}, shown)),
-      users.length ? reverseList(users) : element("p", {}, "Nothing here."))];
+      users.length ? reverseList(users) : element("p", {}, "No package refers to it."))];
 }
 
 let lastList = {};
@@ -180,7 +193,10 @@ async function draw() {
   try {
     content = detail ? await drawPackage(decodeURIComponent(detail[1]), parameters) : await drawList(parameters);
   } catch (error) {
-    content = [element("p", { class: "message bad" }, `This did not work: ${error.message}`)];
+    content = error.status === 404
+      ? [element("a", { class: "back", href: listAddress(lastList) }, "‹ Back to the list"),
+        element("p", { class: "message" }, `Not on this machine: ${error.message}.`)]
+      : [element("p", { class: "message bad" }, `This did not work: ${error.message}`)];
   }
   if (turn !== drawing) return; // a later address overtook this one
   view.replaceChildren(...content.filter(Boolean));
