@@ -199,7 +199,7 @@ static void make_clean(cv_ctx *cx, cv__conn *conn)
         if (driver->reset(cx, conn) < 0)
             conn->broken = true;
     }
-    if (!first)
+    if (conn->broken && !first)
         cv_error_clear(cx);
     cv_error_put_back(cx, first);
 }

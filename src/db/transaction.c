@@ -130,17 +130,12 @@ static void leave(cv_ctx *cx, struct cv_tx *tx)
 /* The closing brace was reached. */
 static int end(cv_ctx *cx, struct cv_tx *tx)
 {
-    int rc = 0;
-    if (tx->rollback_only) {
+    int rc = tx->rollback_only ? 0 : commit(cx, tx);
+    if (rc < 0 || tx->rollback_only)
         undo(cx, tx);
-    } else {
-        rc = commit(cx, tx);
-        if (rc < 0) {
-            cx->tx_marked = true;
-            undo(cx, tx);
-        }
-    }
     leave(cx, tx);
+    if (rc < 0)
+        cx->tx_marked = true;
     return rc;
 }
 
@@ -168,6 +163,6 @@ void cv__atomic_leave(struct cv__atomic *atomic)
         return;
     atomic->state = OVER;
     undo(atomic->cx, atomic->tx);
-    atomic->cx->tx_marked = true;
     leave(atomic->cx, atomic->tx);
+    atomic->cx->tx_marked = true;
 }
