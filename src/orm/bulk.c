@@ -3,7 +3,7 @@
 #include <covet/transaction.h>
 
 /* Rows of the largest statement; larger ones gain nothing more and take long to parse. */
-#define LARGEST_LOG2 5
+#define LARGEST_LOG2 6
 
 typedef struct bulk {
     cv__target target;
@@ -52,11 +52,24 @@ static int take_keys(bulk *b, cv__row_stream *stream, size_t rows)
     return rc;
 }
 
-static int run_statement(bulk *b, const cv__statement *statement, size_t rows)
+/* The keys that end with the last one made. */
+static int count_keys(bulk *b, int64_t last, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++) {
+        cv_value key = cv_value_i64(last - (int64_t)(rows - 1 - i));
+        CV_TRY(cv__field_set(b->target.cx, b->target.model->primary_key, object_at(b, b->at + i), key));
+    }
+    return 0;
+}
+
+static int run_statement(bulk *b, const cv__statement *statement, bool new_key, size_t rows)
 {
     const cv__target *target = &b->target;
-    if (!statement->column_count)
-        return cv__db_run(target->cx, target->db, CV__WRITER, statement, NULL);
+    if (!statement->column_count) {
+        cv_result result;
+        CV_TRY(cv__db_run(target->cx, target->db, CV__WRITER, statement, &result));
+        return new_key ? count_keys(b, result.last_insert_id, rows) : 0;
+    }
     cv__row_stream stream;
     CV_TRY(cv__db_open_rows(target->cx, target->db, CV__WRITER, statement, &stream));
     int rc = take_keys(b, &stream, rows);
@@ -81,7 +94,7 @@ static int insert_rows(bulk *b, bool new_key, size_t log2)
                                      .param_count = columns * rows,
                                      .columns = shape->plan.column_count ? shape->columns : NULL,
                                      .column_count = shape->plan.column_count};
-    CV_TRY(run_statement(b, &statement, rows));
+    CV_TRY(run_statement(b, &statement, new_key, rows));
     for (size_t i = 0; i < rows; i++)
         cv__write_times(target, object_at(b, b->at + i), true, NULL);
     b->at += rows;

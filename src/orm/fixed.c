@@ -66,7 +66,7 @@ static int render_insert(fixed *f, bool new_key, size_t rows)
     for (size_t i = 0; i < f->model->field_count; i++)
         if (!new_key || !f->model->fields[i].primary_key)
             columns[insert.column_count++] = f->model->fields[i].column;
-    if (new_key && f->dialect->returning) {
+    if (new_key && !cv__keys_in_sequence(f->dialect)) {
         CV_TRY(cv__columns_init(&f->list, f->arena, 1, 0));
         f->list.types[0] = key->type;
         f->list.column_count = 1;

@@ -109,6 +109,12 @@ static int run_insert(const cv__target *target, const cv__statement *statement, 
 {
     cv_ctx *cx = target->cx;
     cv__row_stream stream;
+    cv_result result;
+    if (!statement->column_count) {
+        CV_TRY(cv__db_run(cx, target->db, CV__WRITER, statement, &result));
+        *ret_key = cv_value_i64(result.last_insert_id);
+        return 0;
+    }
     cv_value cell;
     CV_TRY(cv__db_open_rows(cx, target->db, CV__WRITER, statement, &stream));
     int rc = cv__db_next_row(cx, &stream, &cell);
@@ -116,7 +122,7 @@ static int run_insert(const cv__target *target, const cv__statement *statement, 
         *ret_key = cell;
         rc = cv__db_next_row(cx, &stream, &cell);
     } else if (rc == 0) {
-        *ret_key = cv_value_i64(stream.result.last_insert_id);
+        rc = cv_fail(cx, CV_E_INTERNAL, "a row was inserted but no key came back");
     }
     cv__db_close_rows(cx, &stream);
     return rc;
