@@ -41,6 +41,18 @@ def test_an_installed_alternative_is_enough(folder):
     assert not (folder / 'log').exists()
 
 
+def test_what_may_be_left_out(folder):
+    installed = r'for p; do case $p in -*|\$*|chromium) ;; *) echo "$p installed" ;; esac; done'
+    for candidate, expected in {'(none)': '', '120': 'bootstrap: installing chromium?\n'}.items():
+        env = with_commands(folder, dpkg_query=installed, sudo='exec "$@"', apt_cache=f'echo "  Candidate: {candidate}"',
+                            apt_get=f'echo "$*" >> {folder}/log')
+        code, output = tap.run(BOOTSTRAP, 'test', env=env)
+        if 'this system is not Debian' in output:
+            raise tap.Skip('not a Debian')
+        assert (code, output) == (0, expected), output
+    assert (folder / 'log').read_text().endswith('--no-install-recommends chromium\n')
+
+
 def test_list_prints_packages_and_installs_nothing(folder):
     code, output = tap.run(BOOTSTRAP, '--list', 'build', env=with_commands(folder, apt_get='exit 1'))
     assert code == 0, output
