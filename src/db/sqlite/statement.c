@@ -36,7 +36,8 @@ static int prepare(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, bool uncached,
         rc = check_tail(cx, conn, cv_str_make(rest, sql.len - (size_t)(rest - sql.ptr)));
     }
     if (rc < 0) {
-        cv_error_detail(cx, "%s: %.*s", cv_error_last(cx)->message, (int)(sql.len < 500 ? sql.len : 500), sql.ptr);
+        const cv_error *error = cv_error_last(cx);
+        cv_error_detail(cx, "%s: %.*s", error ? error->message : "", (int)(sql.len < 500 ? sql.len : 500), sql.ptr);
         sqlite3_finalize(handle);
         return rc;
     }
