@@ -1,0 +1,42 @@
+/* Operations as SQL. How engines differ in their data definition stands in one small table each. Nothing here suspends;
+ * everything lies in the context's arena. */
+#ifndef COVET_SRC_MIGRATE_RENDER_H
+#define COVET_SRC_MIGRATE_RENDER_H
+
+#include "migrate/migrations.h"
+
+typedef struct cv__ddl {
+    const cv__dialect *dialect;
+    cv__engine engine;
+    /* A table may refer to one that does not exist yet; otherwise the constraint is added when that one is created, and
+     * taken away before it is dropped. */
+    bool forward_references;
+    /* The type VARCHAR(n) bounds nothing: a check does. */
+    bool length_checks;
+    /* Run before a table is dropped that others refer to (they go later in the same transaction); NULL: none. */
+    const char *before_drop;
+} cv__ddl;
+
+/** How an engine does it, by its name; CV_E_INVALID with the nearest. */
+CV_CHECKED int cv__ddl_find(cv_ctx *cx, const char *engine, const cv__ddl **ret_ddl);
+
+/** Statements in the order to run, without a semicolon. */
+typedef struct cv__statements {
+    const char **list;
+    size_t count, capacity;
+} cv__statements;
+
+/** Append the statements of one operation, given the state before it. CV_E_MIGRATION (a run_sql has nothing for the
+ *  engine), CV_E_NOMEM. */
+CV_CHECKED int cv__render(cv_ctx *cx, const cv__ddl *ddl, const cv__state *before, const cv__operation *operation,
+                          cv__statements *out);
+
+/** The statements of a whole migration of the set, forward or backward. CV_E_MIGRATION when it cannot be undone. */
+CV_CHECKED int cv__render_migration(cv_ctx *cx, const cv__ddl *ddl, const cv_migrations *migrations,
+                                    const cv__migration *migration, bool forward, cv__statements *ret_statements);
+
+/** The name of a column's constraint, "books_author_id_fk"; beyond 63 bytes, it keeps its beginning and ends with a
+ *  checksum of the whole. NULL without memory. */
+const char *cv__constraint_name(cv_ctx *cx, const char *table, const char *column, const char *suffix);
+
+#endif

@@ -1,0 +1,33 @@
+#include "migrate/history.h"
+
+int cv_migrations_status(cv_ctx *cx, const cv_migrations *migrations, cv_migration_status **ret_status,
+                         size_t *ret_count)
+{
+    cv__history history;
+    if (!cv_ctx_db(cx))
+        return cv_fail(cx, CV_E_NO_DATABASE, "the context has no database");
+    CV_TRY(cv__history_read(cx, migrations, &history));
+    cv_migration_status *status = cv_zalloc(cx, migrations->count + history.count + 1, sizeof *status);
+    if (!status)
+        return CV_E_NOMEM;
+    size_t count = 0;
+    for (size_t i = 0; i < migrations->count; i++) {
+        const cv__migration *migration = migrations->list[i];
+        const cv__applied *row = history.by_position[i];
+        status[count++] = (cv_migration_status){.label = migration->label,
+                                                .name = migration->name,
+                                                .applied = row != NULL,
+                                                .applied_at = row ? row->applied_at : (cv_time){0},
+                                                .changed = row && strcmp(row->checksum, migration->checksum) != 0};
+    }
+    for (size_t i = 0; i < history.count; i++)
+        if (!history.rows[i].migration)
+            status[count++] = (cv_migration_status){.label = history.rows[i].label,
+                                                    .name = history.rows[i].name,
+                                                    .applied = true,
+                                                    .applied_at = history.rows[i].applied_at,
+                                                    .missing = true};
+    *ret_status = status;
+    *ret_count = count;
+    return 0;
+}
