@@ -459,6 +459,56 @@ static void a_model_may_have_an_order_of_its_own(void **state)
     cv_registry_free(registry);
 }
 
+/* Building and running, with what a request might do. */
+static int build_and_run(library *lib)
+{
+    struct book *books, b = {.id = 1};
+    size_t count;
+    int64_t number;
+    cv_query *q = cv_objects(lib->cx, book);
+    cv_any_begin(q);
+    cv_filter(q, "author__name__icontains", "URSULA");
+    cv_in(q, "id", ((int64_t[]){1, 2, 3}), 3);
+    cv_group_end(q);
+    cv_exclude(q, "pages", 7);
+    cv_range(q, "price", 0, 100);
+    cv_order_by(q, "-editor__name");
+    cv_select_related(q, "author__country");
+    cv_query *copy = cv_query_copy(lib->cx, q);
+    CV_TRY(cv_all(lib->cx, copy, book, &books, &count));
+    CV_TRY(cv_count(lib->cx, q, &number));
+    CV_TRY(cv_get(lib->cx, book, &b, 1));
+    return cv_save(lib->cx, book, &b);
+}
+
+static void memory_may_end_anywhere(void **state)
+{
+    library *lib = *state;
+    cv_arena *arena = cv_ctx_arena(lib->cx);
+    size_t limit = cv_arena_get_stats(arena).limit_bytes, failures = 0;
+    int rc = -1;
+    library_fill(lib);
+    for (size_t more = 0; rc < 0 && more < 200000; more += 200)
+        CV_SCOPE(lib->cx)
+        {
+            cv_arena_set_limit(arena, 1);
+            for (size_t bytes = 4096; bytes >= 16; bytes /= 2)
+                while (cv_arena_alloc(arena, bytes))
+                    continue;
+            cv_arena_set_limit(arena, cv_arena_get_stats(arena).reserved_bytes + more);
+            rc = build_and_run(lib);
+            failures += rc < 0;
+            if (rc < 0 && rc != CV_E_NOMEM && rc != CV_E_LIMIT)
+                fail_msg("got %s with %zu bytes: %s", cv_error_name(rc), more, cv_error_last(lib->cx)->message);
+            cv_error_clear(lib->cx);
+            cv_arena_set_limit(arena, limit);
+        }
+    assert_int_equal(rc, 0);
+    assert_true(failures > 20);
+    assert_int_equal(cv_db_pool_stats(lib->db, 0).borrowed, 0);
+    assert_int_equal(cv_db_pool_stats(lib->db, 1).borrowed, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,6 +537,7 @@ int main(void)
         TEST(update_all_checks_what_it_sets),
         TEST(a_passed_deadline_ends_a_query),
         TEST(a_model_may_have_an_order_of_its_own),
+        TEST(memory_may_end_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
