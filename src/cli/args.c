@@ -58,19 +58,23 @@ const char *cv__args_value(cv__args *args, const char *option)
 /* The option, or the flag of a setting, that was probably meant; NULL. */
 static const char *nearest_option(const cv__args *args, const char *word)
 {
+    cv_str wanted = cv_str_make(word, strcspn(word, "="));
+    if (!args->app)
+        return cv_str_nearest(wanted, args->asked, args->asked_count);
     static const char *const everywhere[] = {"--json", "--config", "--help"};
-    const char *names[sizeof args->asked / sizeof args->asked[0] + 3];
+    const cv_config *config = args->app->config;
     size_t count = 0;
+    const char **names = cv_zalloc(args->app->cx, args->asked_count + 3 + config->count, sizeof *names);
+    if (!names)
+        return NULL;
     for (size_t i = 0; i < args->asked_count; i++)
         names[count++] = args->asked[i];
-    for (size_t i = 0; args->app && i < sizeof everywhere / sizeof everywhere[0]; i++)
+    for (size_t i = 0; i < 3; i++)
         names[count++] = everywhere[i];
-    cv_str wanted = cv_str_make(word, strcspn(word, "="));
-    const char *nearest = cv_str_nearest(wanted, names, count);
-    if (nearest || !args->app || !cv_str_starts_with(wanted, CV_STR("--")))
-        return nearest;
-    const char *flag = cv__config_nearest_flag(args->app->cx, args->app->config, cv_str_sub(wanted, 2, wanted.len));
-    return flag ? cv_sprintf(args->app->cx, "--%s", flag) : NULL;
+    for (size_t i = 0; i < config->count; i++)
+        if ((names[count] = cv_sprintf(args->app->cx, "--%s", config->entries[i].flag)))
+            count++;
+    return cv_str_nearest(wanted, names, count);
 }
 
 /* Whether something is wrong with the arguments left: it is said on standard error. */
@@ -97,6 +101,6 @@ int cv__args_end(cv__args *args, const char *usage, int least, int most)
 {
     if (!complain(args, least, most))
         return 0;
-    fprintf(stderr, "usage: %s %s\n", args->command, usage);
+    fprintf(stderr, "usage: %s %s %s\n", args->app ? args->app->name : "covet", args->command, usage);
     return CV__EXIT_USAGE;
 }

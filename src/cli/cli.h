@@ -23,6 +23,9 @@ const cv_command *cv__command_find(const cv_app *app, const char *name);
 /** Visit all commands, the application's first. `*position` starts at 0; NULL at the end. */
 const cv_command *cv__command_next(const cv_app *app, size_t *position);
 
+/** The name of the command nearest to one that does not exist, or NULL. */
+const char *cv__command_nearest(const cv_app *app, const char *name);
+
 /** CV_E_EXISTS when a command of the application has the name of a built-in one. */
 CV_CHECKED int cv__commands_check(cv_app *app);
 

@@ -28,6 +28,16 @@ const cv_command *cv__command_find(const cv_app *app, const char *name)
     return NULL;
 }
 
+const char *cv__command_nearest(const cv_app *app, const char *name)
+{
+    const char *names[CV__MAX_COMMANDS + BUILTIN_COUNT];
+    size_t count = 0, position = 0;
+    const cv_command *command;
+    while ((command = cv__command_next(app, &position)))
+        names[count++] = command->name;
+    return cv_str_nearest(cv_str_of(name), names, count);
+}
+
 int cv__commands_check(cv_app *app)
 {
     for (size_t i = 0; i < app->command_count; i++)
@@ -139,7 +149,7 @@ static int run_help(cv_ctx *cx, cv_app *app, int argc, char **argv)
         return rc;
     const char *name = args.argc ? args.argv[0] : NULL;
     if (name && strcmp(name, "settings") != 0 && !cv__command_find(app, name)) {
-        cv__print_unknown("help", "command", name, NULL);
+        cv__print_unknown("help", "command", name, cv__command_nearest(app, name));
         return CV__EXIT_USAGE;
     }
     if (app->json)

@@ -40,12 +40,7 @@ static const cv_command *find_command(const cv_app *app, const char *name)
     const cv_command *command = cv__command_find(app, name);
     if (command)
         return command;
-    const char *names[CV__MAX_COMMANDS + 16];
-    size_t count = 0, position = 0;
-    while ((command = cv__command_next(app, &position)))
-        names[count++] = command->name;
-    const char *nearest = cv_str_nearest(cv_str_of(name), names, count);
-    cv__print_unknown(app->name, "command", name, nearest);
+    cv__print_unknown(app->name, "command", name, cv__command_nearest(app, name));
     fprintf(stderr, "\"%s help\" lists the commands\n", app->name);
     return NULL;
 }
