@@ -69,11 +69,11 @@ static const char *nearest_option(const cv__args *args, const char *word)
         return NULL;
     for (size_t i = 0; i < args->asked_count; i++)
         names[count++] = args->asked[i];
-    for (size_t i = 0; i < 3; i++)
-        names[count++] = everywhere[i];
     for (size_t i = 0; i < config->count; i++)
         if ((names[count] = cv_sprintf(args->app->cx, "--%s", config->entries[i].flag)))
             count++;
+    for (size_t i = 0; i < 3; i++)
+        names[count++] = everywhere[i];
     return cv_str_nearest(wanted, names, count);
 }
 
