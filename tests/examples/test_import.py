@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import service
 import tap
@@ -168,14 +169,26 @@ def test_kill_in_the_middle_leaves_the_former_state(folder):
                 break
         assert process.poll() is None
         process.send_signal(signal.SIGKILL)
-        try:
+        with suppress(BrokenPipeError):
             process.stdin.close()
-        except BrokenPipeError:
-            pass
     assert process.returncode == -signal.SIGKILL
     assert program.rows('SELECT name, version FROM packages') == before
     assert program.rows('PRAGMA integrity_check') == [('ok',)]
     program.run('import', 'list')
+
+
+def test_interrupt_leaves_the_former_state(folder):
+    program = imported(folder, SMALL)
+    with subprocess.Popen([program.path, 'import', '-'], cwd=folder, env=program.environment,
+                          stdin=subprocess.PIPE) as process:
+        for piece in large_list(3000): # more than a pipe holds: the import is under way
+            process.stdin.write(piece)
+        process.send_signal(signal.SIGINT)
+        process.wait(service.PATIENCE_S)
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+    assert process.returncode == -signal.SIGINT # 130 in a shell
+    assert program.rows('SELECT count(*) FROM packages') == [(3,)]
 
 
 def test_readers_see_the_former_state_during_an_import(folder):

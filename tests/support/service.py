@@ -115,10 +115,11 @@ class Server:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(PATIENCE_S)
+                status = self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait()
+                status = self.process.wait()
+            assert status == 0, f'it ended with {status}: {self.log()}'
         self.process.stdout.close()
 
 
