@@ -82,12 +82,18 @@ const cv_error *cv_error_last(const cv_ctx *cx)
     return cx->error;
 }
 
-void cv_error_clear(cv_ctx *cx)
+static void forget(cv_ctx *cx)
 {
     cx->error = NULL;
     cx->error_code = 0;
     if (cx->error_arena)
         cv_arena_rewind(cx->error_arena, cx->error_base);
+}
+
+void cv_error_clear(cv_ctx *cx)
+{
+    forget(cx);
+    cx->tx_marked = false; /* what went wrong was handled, and so was what was rolled back */
 }
 
 /* Format into `out` and return the length; a longer text ends with "..." and never inside a UTF-8 sequence. */
@@ -128,7 +134,7 @@ static story *make_story_at_any_price(cv_ctx *cx, int code, const char *message,
 {
     story *told = make_story(cx, code, message, len);
     if (!told && cx->error_arena) {
-        cv_error_clear(cx);
+        forget(cx);
         told = make_story(cx, code, message, len);
     }
     return told;
@@ -257,7 +263,7 @@ void cv_error_put_back(cv_ctx *cx, cv_error *first)
 {
     if (!first)
         return;
-    cv_error_clear(cx);
+    forget(cx);
     cx->error = first;
     cx->error_code = first->code;
     cx->error_base = story_of(first)->former_base;

@@ -28,6 +28,12 @@ typedef struct cv__cursor cv__cursor;
 /** What a connection is borrowed for. Engines with one kind of connection ignore it. */
 typedef enum cv__conn_role { CV__READER, CV__WRITER } cv__conn_role;
 
+/** Rows that a statement reads as the table `dialect->row_source`, in stored form, row after row. */
+typedef struct cv__row_source {
+    const cv_value *values;
+    size_t row_count, column_count;
+} cv__row_source;
+
 /** A statement, as the upper floors hand it down. All views must stay valid until the call returns (params: until
  * finish). */
 typedef struct cv__statement {
@@ -37,6 +43,7 @@ typedef struct cv__statement {
     size_t param_count;
     const cv__column_type *columns; /* wanted types of the result's columns; NULL: as the engine declares them */
     size_t column_count;            /* 0 with columns NULL: whatever comes */
+    const cv__row_source *rows;     /* NULL: none; only where the dialect has a row source */
     bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
 } cv__statement;
 

@@ -1,9 +1,13 @@
-/* Many objects at once: INSERT statements of 2^n rows, so that few statements serve any number of objects. */
+/* Many objects at once. Where the engine has a row source, one INSERT takes all the rows of a batch from it; elsewhere
+ * INSERT statements of 2^n rows serve any number of objects with few statements. */
 #include "orm/write.h"
 #include <covet/transaction.h>
 
 /* Rows of the largest statement; larger ones gain nothing more and take long to parse. */
-#define LARGEST_LOG2 6
+enum { LARGEST_LOG2 = 6 };
+
+/* Values of a batch for the row source: enough that the statement costs nothing, few enough for the arena. */
+enum { MAX_VALUES = 1 << 17 };
 
 typedef struct bulk {
     cv__target target;
@@ -16,13 +20,33 @@ static char *object_at(const bulk *b, size_t index)
     return b->objects + index * b->target.model->model->object_bytes;
 }
 
+/* One statement's worth of rows. */
+typedef struct batch {
+    size_t rows;
+    size_t size; /* see cv__fixed_need */
+} batch;
+
+static batch batch_from_source(const bulk *b, size_t left)
+{
+    size_t most = MAX_VALUES / b->target.model->field_count;
+    return (batch){left < most ? left : most, CV__INSERT_ANY};
+}
+
 /* The largest power of two that fits the rest and the engine. */
-static size_t rows_log2(const bulk *b, size_t left)
+static batch batch_of_params(const bulk *b, size_t left)
 {
     size_t log2 = LARGEST_LOG2, columns = b->target.model->field_count;
     while (log2 && ((size_t)1 << log2 > left || columns << log2 > b->target.shapes->dialect->max_params))
         log2--;
-    return log2;
+    return (batch){(size_t)1 << log2, log2};
+}
+
+static batch next_batch(const bulk *b, bool new_key, size_t left)
+{
+    /* A row of nothing but a new key has no columns to list several times. */
+    if (left == 1 || (new_key && b->target.model->field_count == 1))
+        return (batch){1, 0};
+    return b->target.shapes->dialect->row_source ? batch_from_source(b, left) : batch_of_params(b, left);
 }
 
 /* How many of the following objects get their keys in the same way. */
@@ -77,27 +101,30 @@ static int run_statement(bulk *b, const cv__statement *statement, bool new_key, 
     return rc;
 }
 
-static int insert_rows(bulk *b, bool new_key, size_t log2)
+static int insert_batch(bulk *b, bool new_key, batch step)
 {
     const cv__target *target = &b->target;
-    size_t columns = target->model->field_count - new_key, rows = (size_t)1 << log2;
-    cv_value *values = cv_alloc(target->cx, (columns * rows + 1) * sizeof *values);
+    size_t columns = target->model->field_count - new_key;
+    cv_value *values = cv_alloc(target->cx, (columns * step.rows + 1) * sizeof *values);
     cv__fixed which = new_key ? CV__INSERT_NEW_KEY : CV__INSERT_OWN_KEY;
-    cv__shape *shape = cv__fixed_need(target->cx, target->shapes, target->model, which, log2);
+    cv__shape *shape = cv__fixed_need(target->cx, target->shapes, target->model, which, step.size);
     if (!values || !shape)
         return CV_E_NOMEM;
-    for (size_t i = 0; i < rows; i++)
+    for (size_t i = 0; i < step.rows; i++)
         CV_TRY(cv__insert_values(target, object_at(b, b->at + i), new_key, values + i * columns));
+    const cv__row_source source = {.values = values, .row_count = step.rows, .column_count = columns};
+    const bool from_source = step.size == CV__INSERT_ANY;
     const cv__statement statement = {.sql = shape->sql,
                                      .hash = shape->hash,
-                                     .params = values,
-                                     .param_count = columns * rows,
+                                     .params = from_source ? NULL : values,
+                                     .param_count = from_source ? 0 : columns * step.rows,
+                                     .rows = from_source ? &source : NULL,
                                      .columns = shape->plan.column_count ? shape->columns : NULL,
                                      .column_count = shape->plan.column_count};
-    CV_TRY(run_statement(b, &statement, new_key, rows));
-    for (size_t i = 0; i < rows; i++)
+    CV_TRY(run_statement(b, &statement, new_key, step.rows));
+    for (size_t i = 0; i < step.rows; i++)
         cv__write_times(target, object_at(b, b->at + i), true, NULL);
-    b->at += rows;
+    b->at += step.rows;
     return 0;
 }
 
@@ -106,11 +133,11 @@ static int insert_all(bulk *b)
     while (b->at < b->count) {
         bool new_key;
         size_t end = b->at + run_length(b, &new_key);
-        /* A row of nothing but a new key has no columns to list several times. */
-        bool single = new_key && b->target.model->field_count == 1;
         while (b->at < end)
             CV_SCOPE(b->target.cx)
-        CV_TRY(insert_rows(b, new_key, single ? 0 : rows_log2(b, end - b->at)));
+            {
+                CV_TRY(insert_batch(b, new_key, next_batch(b, new_key, end - b->at)));
+            }
     }
     return 0;
 }

@@ -58,15 +58,17 @@ static int render_update(fixed *f, const cv_fields *set)
     return 0;
 }
 
-static int render_insert(fixed *f, bool new_key, size_t rows)
+static int render_insert(fixed *f, bool new_key, size_t size)
 {
     const char *columns[256];
     const cv__field_info *key = f->model->primary_key;
-    cv__insert_statement insert = {.table = f->model->model->table, .columns = columns, .row_count = rows};
+    cv__insert_statement insert = {.table = f->model->model->table, .columns = columns, .row_count = (size_t)1 << size};
+    if (size == CV__INSERT_ANY)
+        insert.row_source = f->dialect->row_source;
     for (size_t i = 0; i < f->model->field_count; i++)
         if (!new_key || !f->model->fields[i].primary_key)
             columns[insert.column_count++] = f->model->fields[i].column;
-    if (new_key && !cv__keys_in_sequence(f->dialect)) {
+    if (new_key && !f->dialect->keys_in_sequence) {
         CV_TRY(cv__columns_init(&f->list, f->arena, 1, 0));
         f->list.types[0] = key->type;
         f->list.column_count = 1;
@@ -86,8 +88,8 @@ static int render_fixed(fixed *f, cv__fixed which)
     case CV__DELETE:
         return render_delete(f);
     default:
-        return which >= CV__INSERT_NEW_KEY ? render_insert(f, true, (size_t)1 << (which - CV__INSERT_NEW_KEY))
-                                           : render_insert(f, false, (size_t)1 << (which - CV__INSERT_OWN_KEY));
+        return which >= CV__INSERT_NEW_KEY ? render_insert(f, true, which - CV__INSERT_NEW_KEY)
+                                           : render_insert(f, false, which - CV__INSERT_OWN_KEY);
     }
 }
 
@@ -116,9 +118,9 @@ static cv__shape *make(cv_ctx *cx, cv__shapes *shapes, const cv__model_info *mod
     return shape;
 }
 
-cv__shape *cv__fixed_need(cv_ctx *cx, cv__shapes *shapes, cv__model_info *model, cv__fixed which, size_t rows_log2)
+cv__shape *cv__fixed_need(cv_ctx *cx, cv__shapes *shapes, cv__model_info *model, cv__fixed which, size_t size)
 {
-    size_t at = (size_t)which + rows_log2;
+    size_t at = (size_t)which + size;
     cv__shape **slot = &shapes->fixed[model->number][at];
     if (!*slot)
         *slot = make(cx, shapes, model, (cv__fixed)at, NULL, (cv_str){NULL, 0});

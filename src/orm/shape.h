@@ -31,8 +31,9 @@ typedef struct cv__shape_draft {
 } cv__shape_draft;
 
 /** The fixed statements of a model. Inserts of 2^n rows follow CV__INSERT_OWN_KEY (the program gives the key) and
- *  CV__INSERT_NEW_KEY (the database makes it). */
-enum { CV__INSERT_SIZES = 8 };
+ *  CV__INSERT_NEW_KEY (the database makes it); the last of each is of any number of rows, from the dialect's row
+ * source. */
+enum { CV__INSERT_SIZES = 8, CV__INSERT_ANY = CV__INSERT_SIZES - 1 };
 typedef enum cv__fixed {
     CV__GET,
     CV__UPDATE,

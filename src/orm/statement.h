@@ -46,21 +46,14 @@ void cv__run_done(cv__run *run);
 /** The statement to hand to the database. */
 cv__statement cv__run_statement(const cv__run *run);
 
-/** A fixed statement of a model; borrowed, valid as long as the registry. `rows_log2` for the inserts. NULL with the
+/** A fixed statement of a model; borrowed, valid as long as the registry. `size` for the inserts: the logarithm of
+ *  the number of rows, or CV__INSERT_ANY. NULL with the
  *  error reported. */
-cv__shape *cv__fixed_need(cv_ctx *cx, cv__shapes *shapes, cv__model_info *model, cv__fixed which, size_t rows_log2);
+cv__shape *cv__fixed_need(cv_ctx *cx, cv__shapes *shapes, cv__model_info *model, cv__fixed which, size_t size);
 
 /** UPDATE of some fields of one row: parameters are their values in the model's order, then the key. A reference. NULL
  *  with the error reported. */
 cv__shape *cv__update_need(cv_ctx *cx, cv__shapes *shapes, cv__model_info *model, const cv_fields *set);
-
-/** Whether the rows of one INSERT get keys in sequence, the last of which the result tells: then nothing need be
- *  returned, which makes inserts two to three times as fast. SQLite has one writer and numbers rows as they come; a
- *  trigger that inserts into the same table again is the one thing that this forbids. */
-static inline bool cv__keys_in_sequence(const cv__dialect *dialect)
-{
-    return dialect == &cv__dialect_sqlite;
-}
 
 /** A value of the field's logical type (or NULL) in stored form. CV_E_RANGE, CV_E_NOMEM with a story. */
 CV_CHECKED int cv__store(cv_ctx *cx, const cv__dialect *dialect, const cv__field_info *field, cv_value value,

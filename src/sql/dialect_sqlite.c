@@ -296,7 +296,8 @@ const cv__dialect cv__dialect_sqlite = {
     .store = store,
     .add_text_lookup = add_text_lookup,
     .lookup_value = lookup_value,
-    .returning = true,
+    .row_source = "cv_rows",
+    .keys_in_sequence = true,
     .transactional_ddl = true,
     .bracket_quotes = true,
 };

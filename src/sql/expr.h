@@ -72,13 +72,15 @@ struct cv__select {
     size_t limit_param, offset_param; /* 0: none; an offset needs a limit */
 };
 
-/** INSERT of `row_count` rows; the parameters of row r are r * column_count + 1 and following. */
+/** INSERT of `row_count` rows; the parameters of row r are r * column_count + 1 and following. With `row_source` the
+ * rows are those of that table, any number (see cv__dialect). */
 typedef struct cv__insert {
     const char *table;
     const char *const *columns; /* none: one row of defaults */
     size_t column_count;
     size_t row_count;
-    const char *returning; /* a column, or NULL */
+    const char *row_source; /* NULL: rows of parameters */
+    const char *returning;  /* a column, or NULL */
 } cv__insert_statement;
 
 /** UPDATE: columns[i] gets parameter first_param + i. */

@@ -294,6 +294,29 @@ static void add_row(renderer *r, size_t first_param, size_t count)
     cv_buf_add_char(r->out, ')');
 }
 
+static void add_rows(renderer *r, const cv__insert_statement *insert)
+{
+    if (!insert->column_count) {
+        cv_buf_add_text(r->out, " DEFAULT VALUES");
+        return;
+    }
+    cv_buf_add_text(r->out, ") VALUES ");
+    for (size_t row = 0; row < insert->row_count; row++) {
+        if (row)
+            cv_buf_add_text(r->out, ", ");
+        add_row(r, row * insert->column_count + 1, insert->column_count);
+    }
+}
+
+static void add_row_source(renderer *r, const cv__insert_statement *insert)
+{
+    cv_buf_add_text(r->out, ") SELECT ");
+    for (size_t i = 0; i < insert->column_count; i++)
+        cv_buf_printf(r->out, i ? ", c%zu" : "c%zu", i);
+    cv_buf_add_text(r->out, " FROM ");
+    add_name(r, insert->row_source);
+}
+
 void cv__render_insert(cv_buf *out, const cv__dialect *dialect, const cv__insert_statement *insert)
 {
     renderer r = {.out = out, .dialect = dialect};
@@ -303,12 +326,10 @@ void cv__render_insert(cv_buf *out, const cv__dialect *dialect, const cv__insert
         cv_buf_add_text(out, i ? ", " : " (");
         add_name(&r, insert->columns[i]);
     }
-    cv_buf_add_text(out, insert->column_count ? ") VALUES " : " DEFAULT VALUES");
-    for (size_t row = 0; insert->column_count && row < insert->row_count; row++) {
-        if (row)
-            cv_buf_add_text(out, ", ");
-        add_row(&r, row * insert->column_count + 1, insert->column_count);
-    }
+    if (insert->row_source)
+        add_row_source(&r, insert);
+    else
+        add_rows(&r, insert);
     if (insert->returning) {
         cv_buf_add_text(out, " RETURNING ");
         add_name(&r, insert->returning);

@@ -157,6 +157,8 @@ static int set_up(cv_ctx *cx, cv__sqlite_conn *conn)
     set_switches(conn);
     cv__sqlite_install_handlers(conn);
     int rc = cv__sqlite_register_functions(conn->db);
+    if (rc == SQLITE_OK)
+        rc = cv__sqlite_register_row_source(conn);
     if (rc != SQLITE_OK)
         return cv__sqlite_fail(cx, conn, rc, "set up the connection");
     CV_TRY(set_journal_mode(cx, conn));

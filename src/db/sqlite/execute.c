@@ -170,7 +170,9 @@ int cv__sqlite_execute(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, 
     cv__sqlite_statement *statement;
     *ret_cursor = NULL;
     CV_TRY(cv__sqlite_statement_get(cx, conn, wanted->sql, wanted->hash, wanted->uncached, &statement));
+    conn->rows = wanted->rows;
     int rc = run(cx, conn, statement, wanted);
+    conn->rows = NULL;
     if (rc == 0)
         *ret_result = statement->result;
     if (rc < 0 || statement->cursor.column_count == 0) {

@@ -2,6 +2,7 @@
 #include "db/options.h"
 #include "db/sqlite/sqlite.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 static const char *const journal_modes[] = {"wal", "delete", "truncate", "persist", "memory", NULL};
@@ -109,8 +110,20 @@ static int take_given(cv_ctx *cx, const cv_db_options *options, cv__sqlite_share
     return choose(cx, "synchronous", cv_str_of(options->sqlite_synchronous), synchronous_modes, &shared->synchronous);
 }
 
+/* A statement that changes many rows keeps what it changed, to be undone if it fails in the middle: up to this size in
+ * memory, beyond in a temporary file. SQLite's 64 KiB would make files for every large insert. Where the program has
+ * initialised SQLite before, its own setting stays. */
+enum { STATEMENT_JOURNAL_BYTES = 16 * 1024 * 1024 };
+
+static void configure_process(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, STATEMENT_JOURNAL_BYTES);
+}
+
 int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    pthread_once(&configured, configure_process);
     cv__sqlite_shared *shared = calloc(1, sizeof *shared);
     if (!shared)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");

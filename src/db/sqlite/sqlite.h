@@ -30,6 +30,7 @@ typedef struct cv__sqlite_conn {
     bool query_only;         /* a read-only transaction on a connection that may write */
     /* of the call under way: */
     cv_ctx *cx;
+    const cv__row_source *rows;
     int stop_code;          /* why a handler stopped it */
     int64_t slice_began_ns; /* 0: not yet known */
     int64_t lock_wait_began_ns;
@@ -71,6 +72,9 @@ void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
 /** Register the SQL functions of Covet. Returns a code of SQLite. */
 int cv__sqlite_register_functions(sqlite3 *db);
 
+/** Register the table of the rows that come with a statement. Returns a code of SQLite. */
+int cv__sqlite_register_row_source(cv__sqlite_conn *conn);
+
 /** Report what the last call of SQLite on this connection said. `code` is its result; `what` completes "could not
  *  <what>". A handler that stopped the call gives the code instead. Returns the code of ours. */
 int cv__sqlite_fail(cv_ctx *cx, cv__sqlite_conn *conn, int code, const char *what);
@@ -105,6 +109,9 @@ int cv__sqlite_statement_types(cv_ctx *cx, cv__sqlite_statement *statement);
 
 /** Bind all parameters; a code of ours, with a story. */
 int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, const cv_value *params, size_t count);
+
+/** Give a value in stored form as the result of a function or column of ours; texts are not copied. */
+void cv__sqlite_result(sqlite3_context *out, const cv_value *value);
 
 /** Decode the row on which the statement stands. CV_E_TYPE, naming the column. */
 int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells);

@@ -1,0 +1,134 @@
+/* The table-valued function cv_rows: the rows that came with the running statement, as columns c0, c1, ... One INSERT
+ * ... SELECT from it inserts any number of rows at the cost of one statement. */
+#include "db/sqlite/sqlite.h"
+
+#include <stdio.h>
+
+/* As many columns as a model may have. */
+enum { COLUMNS = 256 };
+
+typedef struct row_table {
+    sqlite3_vtab base;
+    const cv__sqlite_conn *conn;
+} row_table;
+
+typedef struct row_cursor {
+    sqlite3_vtab_cursor base;
+    size_t row;
+} row_cursor;
+
+static row_cursor *cursor_of(sqlite3_vtab_cursor *base)
+{
+    return (row_cursor *)(void *)base;
+}
+
+/* NULL outside a statement that brought rows: the table is empty then. */
+static const cv__row_source *source_of(const sqlite3_vtab_cursor *base)
+{
+    return ((const row_table *)(const void *)base->pVtab)->conn->rows;
+}
+
+static int declare(sqlite3 *db)
+{
+    char text[32 + COLUMNS * 5] = "CREATE TABLE cv_rows(c0";
+    size_t len = strlen(text);
+    for (int i = 1; i < COLUMNS; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",c%d", i);
+    snprintf(text + len, sizeof text - len, ")");
+    return sqlite3_declare_vtab(db, text);
+}
+
+static int connect_table(sqlite3 *db, void *conn, int argc, const char *const *argv, sqlite3_vtab **ret_table,
+                         char **ret_error)
+{
+    (void)argc, (void)argv, (void)ret_error;
+    int rc = declare(db);
+    if (rc != SQLITE_OK)
+        return rc;
+    row_table *table = sqlite3_malloc(sizeof *table);
+    if (!table)
+        return SQLITE_NOMEM;
+    *table = (row_table){.conn = conn};
+    *ret_table = &table->base;
+    return sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
+}
+
+static int disconnect_table(sqlite3_vtab *table)
+{
+    sqlite3_free(table);
+    return SQLITE_OK;
+}
+
+static int choose_plan(sqlite3_vtab *table, sqlite3_index_info *info)
+{
+    (void)table;
+    info->estimatedCost = 1000;
+    return SQLITE_OK;
+}
+
+static int open_cursor(sqlite3_vtab *table, sqlite3_vtab_cursor **ret_cursor)
+{
+    (void)table;
+    row_cursor *cursor = sqlite3_malloc(sizeof *cursor);
+    if (!cursor)
+        return SQLITE_NOMEM;
+    *cursor = (row_cursor){.row = 0};
+    *ret_cursor = &cursor->base;
+    return SQLITE_OK;
+}
+
+static int close_cursor(sqlite3_vtab_cursor *cursor)
+{
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+static int rewind_cursor(sqlite3_vtab_cursor *cursor, int plan, const char *name, int argc, sqlite3_value **argv)
+{
+    (void)plan, (void)name, (void)argc, (void)argv;
+    cursor_of(cursor)->row = 0;
+    return SQLITE_OK;
+}
+
+static int next_row(sqlite3_vtab_cursor *cursor)
+{
+    cursor_of(cursor)->row++;
+    return SQLITE_OK;
+}
+
+static int at_end(sqlite3_vtab_cursor *cursor)
+{
+    const cv__row_source *source = source_of(cursor);
+    return !source || cursor_of(cursor)->row >= source->row_count;
+}
+
+static int row_id(sqlite3_vtab_cursor *cursor, sqlite3_int64 *ret_id)
+{
+    *ret_id = (sqlite3_int64)cursor_of(cursor)->row;
+    return SQLITE_OK;
+}
+
+static int column(sqlite3_vtab_cursor *cursor, sqlite3_context *out, int index)
+{
+    const cv__row_source *source = source_of(cursor);
+    if (source && (size_t)index < source->column_count)
+        cv__sqlite_result(out, &source->values[cursor_of(cursor)->row * source->column_count + (size_t)index]);
+    return SQLITE_OK;
+}
+
+int cv__sqlite_register_row_source(cv__sqlite_conn *conn)
+{
+    static const sqlite3_module module = {
+        .xConnect = connect_table, /* no xCreate: it exists without CREATE VIRTUAL TABLE, and only so */
+        .xBestIndex = choose_plan,
+        .xDisconnect = disconnect_table,
+        .xOpen = open_cursor,
+        .xClose = close_cursor,
+        .xFilter = rewind_cursor,
+        .xNext = next_row,
+        .xEof = at_end,
+        .xColumn = column,
+        .xRowid = row_id,
+    };
+    return sqlite3_create_module(conn->db, "cv_rows", &module, conn);
+}
