@@ -180,16 +180,33 @@ static bool refers_to(const cv__schema_table *table, const char *target)
     return false;
 }
 
-/* Whether another table of the list refers to this one. */
-static bool is_referred_to(const cv__schema_table **tables, size_t count, const cv__schema_table *table)
+/* The first table of the list that `table` has to wait for: one that refers to it before it is dropped, one that it
+ * refers to before it is created. */
+static size_t find_blocker(const cv__schema_table **tables, size_t count, const cv__schema_table *table, bool dropping)
 {
-    for (size_t i = 0; i < count; i++)
-        if (tables[i] && tables[i] != table && refers_to(tables[i], table->name))
-            return true;
-    return false;
+    size_t at = 0;
+    while (at < count && (!tables[at] || tables[at] == table ||
+                          !(dropping ? refers_to(tables[at], table->name) : refers_to(table, tables[at]->name))))
+        at++;
+    return at;
 }
 
-/* Those that nothing refers to go first. Of a circle any may: when all are gone, no reference is left. */
+/* The next table to drop or create: one that waits for no other, or one of a circle. Going from one to what it waits
+ * for leads into a circle in as many steps as there are tables. */
+static size_t choose_table(const cv__schema_table **tables, size_t count, bool dropping)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++)
+        if (tables[i] && find_blocker(tables, count, tables[i], dropping) == count)
+            return i;
+    while (!tables[at])
+        at++;
+    for (size_t i = 0; i < count; i++)
+        at = find_blocker(tables, count, tables[at], dropping);
+    return at;
+}
+
+/* Those that nothing refers to go first. */
 static int drop_tables(struct detection *d)
 {
     const cv__schema_table **gone = cv_zalloc(d->cx, d->present_count + 1, sizeof *gone);
@@ -200,12 +217,7 @@ static int drop_tables(struct detection *d)
         if (!find_table(d->wanted, d->wanted_count, d->present[i]->name))
             gone[count++] = d->present[i];
     for (size_t left = count; left > 0; left--) {
-        size_t at = 0;
-        while (at < count && (!gone[at] || is_referred_to(gone, count, gone[at])))
-            at++;
-        for (size_t i = 0; at == count; i++)
-            if (gone[i])
-                at = i;
+        size_t at = choose_table(gone, count, true);
         CV_TRY(add(d, &(cv__operation){.kind = CV__DROP_TABLE, .as.drop_table = gone[at]->name}));
         gone[at] = NULL;
     }
@@ -234,15 +246,7 @@ static int create_table(struct detection *d, const cv__schema_table *wanted)
     return 0;
 }
 
-static bool waits(const cv__schema_table *table, const cv__schema_table **tables, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (tables[i] && tables[i] != table && refers_to(table, tables[i]->name))
-            return true;
-    return false;
-}
-
-/* A table comes after those that it refers to; in a circle, the first declared comes first. */
+/* A table comes after those that it refers to. */
 static int create_tables(struct detection *d)
 {
     const cv__schema_table **fresh = cv_zalloc(d->cx, d->wanted_count + 1, sizeof *fresh);
@@ -253,12 +257,7 @@ static int create_tables(struct detection *d)
         if (!find_table(d->present, d->present_count, d->wanted[i]->name))
             fresh[count++] = d->wanted[i];
     for (size_t left = count; left > 0; left--) {
-        size_t at = 0;
-        while (at < count && (!fresh[at] || waits(fresh[at], fresh, count)))
-            at++;
-        if (at == count)
-            for (at = 0; !fresh[at]; at++)
-                ;
+        size_t at = choose_table(fresh, count, false);
         CV_TRY(create_table(d, fresh[at]));
         fresh[at] = NULL;
     }

@@ -13,11 +13,11 @@ static const cv__ddl ddls[CV__ENGINE_COUNT] = {
 int cv__ddl_find(cv_ctx *cx, const char *engine, const cv__ddl **ret_ddl)
 {
     for (size_t i = 0; i < CV__ENGINE_COUNT; i++)
-        if (strcmp(cv__engine_names[i], engine) == 0) {
+        if (engine && strcmp(cv__engine_names[i], engine) == 0) {
             *ret_ddl = &ddls[i];
             return 0;
         }
-    cv_fail(cx, CV_E_INVALID, "there is no engine \"%s\"", engine);
+    cv_fail(cx, CV_E_INVALID, "there is no engine \"%s\"", engine ? engine : "");
     const char *nearest = cv_str_nearest(cv_str_of(engine), cv__engine_names, CV__ENGINE_COUNT);
     cv_error_hint(cx, nearest ? "did you mean \"%s\"?" : "there are sqlite and postgres", nearest);
     return CV_E_INVALID;

@@ -1,0 +1,494 @@
+/* Migrating real databases: SQLite always, PostgreSQL when COVET_TEST_POSTGRES names a server. Each case runs on each
+ * engine, in a file or schema of its own. */
+#include "migrate_test.h"
+#include "models.h"
+
+#include <sqlite3.h>
+#include <sys/wait.h>
+
+typedef struct world {
+    cv_ctx *cx;
+    cv_db *db;
+    folder folder;
+    char url[512];
+    bool postgres;
+} world;
+
+static void run(world *w, const char *sql)
+{
+    assert_ok(w->cx, cv_sql_run(w->cx, sql, NULL, 0, NULL, NULL));
+}
+
+static int set_up(void **state)
+{
+    const char *server = *state;
+    world *w = calloc(1, sizeof *w);
+    w->cx = new_runtime();
+    w->folder = make_folder();
+    w->postgres = strcmp(server, "sqlite") != 0;
+    if (w->postgres)
+        snprintf(w->url, sizeof w->url, "%s", server);
+    else
+        snprintf(w->url, sizeof w->url, "sqlite:///%s/test.db", w->folder.path);
+    assert_ok(w->cx, cv_db_open(w->cx, w->url, NULL, &w->db));
+    cv_use_db(w->cx, w->db);
+    if (w->postgres) { /* an empty schema of the name that the search path has first */
+        run(w, "DROP SCHEMA IF EXISTS public CASCADE");
+        run(w, "CREATE SCHEMA public");
+    }
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    world *w = *state;
+    cv_db_close(w->cx, w->db);
+    remove_folder(&w->folder);
+    cv_runtime_free(w->cx);
+    free(w);
+    return 0;
+}
+
+static cv_migrations *folder_set(world *w)
+{
+    return load_set(w->cx, (cv_migrations_source){.folder = w->folder.path});
+}
+
+static size_t migrate(world *w, const cv_migrations *set, const char *label, const char *name)
+{
+    size_t done = 999;
+    assert_ok(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.label = label, .name = name}, &done));
+    return done;
+}
+
+static int64_t number(world *w, const char *sql)
+{
+    cv_rows *rows;
+    assert_ok(w->cx, cv_sql_run(w->cx, sql, NULL, 0, NULL, &rows));
+    assert_int_equal(cv_rows_next(w->cx, rows), 1);
+    cv_value value = cv_rows_get(rows, 0);
+    int64_t result = value.type == CV_TYPE_I64 ? value.as.i64 : -1;
+    cv_rows_close(w->cx, rows);
+    return result;
+}
+
+/* Everything in the database but the history, as one text. */
+static const char *schema_of(world *w)
+{
+    static const char sqlite[] =
+        "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' AND tbl_name "
+        "<> 'covet_migrations' ORDER BY name";
+    static const char postgres[] =
+        "SELECT 'c' || a.attrelid::regclass::text AS at, a.attname::text, format_type(a.atttypid, a.atttypmod) || "
+        "coalesce(pg_get_expr(d.adbin, d.adrelid), '') || a.attnotnull::text || a.attidentity::text FROM pg_attribute "
+        "a "
+        "JOIN pg_class t ON t.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum "
+        "WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped AND "
+        "t.relname <> 'covet_migrations' "
+        "UNION ALL SELECT 'k' || conrelid::regclass::text, conname::text, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'covet_migrations' "
+        "UNION ALL SELECT 'i', indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> "
+        "'covet_migrations' ORDER BY 1, 2, 3";
+    cv_rows *rows;
+    cv_buf text;
+    cv_buf_init_arena(&text, cv_ctx_arena(w->cx), 0);
+    cv_buf_add_text(&text, "");
+    assert_ok(w->cx, cv_sql_run(w->cx, w->postgres ? postgres : sqlite, NULL, 0, NULL, &rows));
+    while (cv_rows_next(w->cx, rows) == 1) {
+        for (size_t i = 0; i < 3; i++)
+            cv_buf_printf(&text, "%.*s|", CV_STR_ARG(cv_rows_get(rows, i).as.text));
+        cv_buf_add_char(&text, '\n');
+    }
+    cv_rows_close(w->cx, rows);
+    return text.data ? text.data : "";
+}
+
+#define ADD_PAGES                                                                                                      \
+    OPERATIONS("  - add_column: {table: books, column: {name: pages, type: integer, null: true}, checks: [{name: "     \
+               "books_pages_min, column: pages, lookup: gte, value: 1}]}\n"                                            \
+               "  - create_index: {name: books_title_idx, table: books, columns: [\"-title\"]}\n")
+#define DROP_PAGES                                                                                                     \
+    OPERATIONS("  - drop_column: {table: books, column: pages}\n  - drop_index: {name: books_title_idx}\n")
+
+/* ---- the way up and down ---- */
+
+/* Rows that refer to each other; both engines let them in when the check is deferred or the key added later. */
+static int insert_a_circle(world *w)
+{
+    if (w->postgres)
+        run(w, "ALTER TABLE writers ALTER COLUMN best_id DROP NOT NULL");
+    CV_ATOMIC(w->cx)
+    {
+        run(w, w->postgres ? "INSERT INTO shelves (code) VALUES ('b')" : "PRAGMA defer_foreign_keys = ON");
+        run(w, w->postgres ? "INSERT INTO writers (id, name) VALUES (1, 'a')"
+                           : "INSERT INTO writers (id, name, best_id) VALUES (1, 'a', 1)");
+        run(w, "INSERT INTO works (id, small, medium, writer_id, shelf_id) VALUES (1, -3, 1, 1, 'a')");
+        run(w, "UPDATE writers SET best_id = 1");
+    }
+    return 0;
+}
+
+static void models_become_tables_and_nothing_is_left_to_do(void **state)
+{
+    world *w = *state;
+    cv_registry *registry = cv_registry_new(w->cx);
+    cv_new_migration *made;
+    size_t count;
+    cv_makemigrations_options options = {.folder = w->folder.path};
+    assert_ok(w->cx, cv_registry_add(w->cx, registry, "shop", writer_model()));
+    assert_ok(w->cx, cv_registry_add(w->cx, registry, "shop", work_model()));
+    assert_ok(w->cx, cv_registry_add(w->cx, registry, "shop", shelf_model()));
+    assert_ok(w->cx, cv_registry_check(w->cx, registry));
+    assert_ok(w->cx, cv_makemigrations(w->cx, registry, folder_set(w), &options, &made, &count));
+    cv_migrations *set = folder_set(w);
+    assert_int_equal(migrate(w, set, NULL, NULL), 1);
+    assert_ok(w->cx, cv_makemigrations(w->cx, registry, set, &options, &made, &count));
+    assert_int_equal(count, 0);
+    assert_int_equal(migrate(w, set, NULL, NULL), 0);
+
+    const char *before = schema_of(w);
+    assert_non_null(strstr(before, "works_writer_id_fk"));
+    run(w, "INSERT INTO shelves (code) VALUES ('a')"); /* the circle is dropped although rows refer to each other */
+    assert_ok(w->cx, insert_a_circle(w));
+    assert_int_equal(migrate(w, set, "shop", "zero"), 1);
+    assert_string_equal(schema_of(w), "");
+    assert_int_equal(migrate(w, set, "shop", NULL), 1);
+    assert_string_equal(schema_of(w), before);
+    cv_registry_free(registry);
+}
+
+static void forward_and_backward_meet(void **state)
+{
+    world *w = *state;
+    cv_migrations *set = load_set(
+        w->cx, SET(ONE("0001_books", OPERATIONS(BOOKS)), ONE("0002_pages", ADD_PAGES), ONE("0003_less", DROP_PAGES)));
+    assert_int_equal(migrate(w, set, "shop", "0001"), 1);
+    const char *first = schema_of(w);
+    assert_int_equal(migrate(w, set, "shop", "0002_pages"), 1);
+    const char *second = schema_of(w);
+    assert_string_not_equal(first, second);
+    assert_int_equal(migrate(w, set, NULL, NULL), 1);
+    assert_string_equal(schema_of(w), first);
+    assert_int_equal(migrate(w, set, "shop", "0002"), 1);
+    assert_string_equal(schema_of(w), second);
+    assert_int_equal(migrate(w, set, "shop", "0001"), 1);
+    assert_string_equal(schema_of(w), first);
+    assert_int_equal(migrate(w, set, "shop", "zero"), 1);
+    assert_string_equal(schema_of(w), "");
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 0);
+}
+
+static void what_depends_on_it_goes_first(void **state)
+{
+    world *w = *state;
+    cv_migrations *set = load_set(
+        w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", "covet: 1\noperations: []\n"),
+                   AT("zoo", "0001_x",
+                      "covet: 1\ndepends_on: [shop/0001_x]\noperations:\n"
+                      "  - create_table: {name: animals, columns: [{name: id, type: integer, identity: true}, {name: "
+                      "book_id, type: integer, references: {table: books, column: id}}]}\n"),
+                   AT("art", "0001_x", "covet: 1\noperations: []\n")));
+    assert_int_equal(migrate(w, set, "zoo", NULL), 2); /* with what it needs, and no more */
+    assert_int_equal(migrate(w, set, NULL, NULL), 2);
+    assert_int_equal(migrate(w, set, "shop", "zero"), 3);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 1);
+}
+
+struct seen {
+    char text[512];
+};
+
+static void note_step(void *arg, const char *label, const char *name, bool forward, bool finished, size_t done,
+                      size_t total)
+{
+    struct seen *seen = arg;
+    snprintf(seen->text + strlen(seen->text), sizeof seen->text - strlen(seen->text), "%s/%s %s%s %zu/%zu\n", label,
+             name, forward ? "+" : "-", finished ? "." : "", done, total);
+}
+
+static void steps_are_told_and_a_dry_run_does_nothing(void **state)
+{
+    world *w = *state;
+    struct seen seen = {""};
+    size_t done;
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES)));
+    cv_migrate_options options = {.dry_run = true, .progress = note_step, .progress_arg = &seen};
+    assert_ok(w->cx, cv_migrate(w->cx, set, &options, &done));
+    assert_int_equal(done, 2);
+    assert_string_equal(seen.text, "shop/0001_x + 0/2\nshop/0001_x +. 1/2\nshop/0002_x + 1/2\nshop/0002_x +. 2/2\n");
+    assert_string_equal(schema_of(w), "");
+    cv_migration_status *status;
+    assert_ok(w->cx, cv_migrations_status(w->cx, set, &status, &done));
+    assert_int_equal(done, 2);
+    assert_false(status[0].applied);
+}
+
+static void raw_sql_moves_data_and_back(void **state)
+{
+    world *w = *state;
+    static const char change[] =
+        OPERATIONS("  - run_sql:\n"
+                   "      sqlite: [\"INSERT INTO books (title) VALUES ('is ? a mark')\", \"SELECT id FROM books\"]\n"
+                   "      postgres: [\"INSERT INTO books (title) VALUES ('is ? a mark')\", \"SELECT id FROM books\"]\n"
+                   "      reverse: {sqlite: [\"DELETE FROM books\"], postgres: [\"DELETE FROM books\"]}\n");
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", change)));
+    migrate(w, set, NULL, NULL);
+    assert_int_equal(number(w, "SELECT count(*) FROM books WHERE title = 'is ? a mark'"), 1);
+    migrate(w, set, "shop", "0001_x");
+    assert_int_equal(number(w, "SELECT count(*) FROM books"), 0);
+}
+
+static void rows_are_kept_through_changes(void **state)
+{
+    world *w = *state;
+    cv_migrations *set = load_set(
+        w->cx,
+        SET(ONE("0001_x", OPERATIONS(BOOKS)),
+            ONE("0002_x", OPERATIONS("  - add_column: {table: books, column: {name: price, type: decimal, digits: "
+                                     "6, places: 2, default: \"2.50\"}}\n"
+                                     "  - add_column: {table: books, column: {name: seen, type: boolean, "
+                                     "default: true}}\n"))));
+    migrate(w, set, "shop", "0001");
+    run(w, "INSERT INTO books (title) VALUES ('a')");
+    migrate(w, set, NULL, NULL);
+    assert_int_equal(number(w, w->postgres ? "SELECT count(*) FROM books WHERE price = 2.5 AND seen"
+                                           : "SELECT count(*) FROM books WHERE price = 250 AND seen = 1"),
+                     1);
+    migrate(w, set, "shop", "0001");
+    assert_int_equal(number(w, "SELECT count(*) FROM books"), 1);
+}
+
+static void the_database_refuses_what_the_columns_forbid(void **state)
+{
+    world *w = *state;
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES)));
+    migrate(w, set, NULL, NULL);
+    run(w, "INSERT INTO books (title, pages) VALUES ('\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+           "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9', 1)");
+    assert_true(cv_exec(w->cx, NULL, "INSERT INTO books (title) VALUES ('123456789012345678901')") < 0);
+    cv_error_clear(w->cx);
+    assert_int_equal(cv_exec(w->cx, NULL, "INSERT INTO books (title, pages) VALUES ('a', 0)"), CV_E_CHECK);
+    assert_string_equal(cv_error_last(w->cx)->constraint, "books_pages_min");
+    cv_error_clear(w->cx);
+}
+
+/* ---- what is refused ---- */
+
+static void a_failure_keeps_nothing(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_migrations *set = load_set(
+        w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)),
+                   ONE("0002_x", OPERATIONS("  - create_table: {name: t, columns: [{name: a, type: text}]}\n"
+                                            "  - run_sql: {sqlite: [\"INSERT INTO none VALUES (1)\"], postgres: "
+                                            "[\"INSERT INTO none VALUES (1)\"]}\n")),
+                   ONE("0003_x", OPERATIONS("  - create_table: {name: u, columns: [{name: a, type: text}]}\n"))));
+    migrate(w, set, "shop", "0001");
+    const char *before = schema_of(w);
+    int rc = cv_migrate(w->cx, set, NULL, &done);
+    assert_true(rc < 0);
+    const cv_error *error = cv_error_last(w->cx);
+    assert_non_null(strstr(error->message, "could not apply the migration \"shop/0002_x\"; nothing of it was kept"));
+    assert_non_null(strstr(error->detail, "INSERT INTO none"));
+    assert_non_null(error->cause);
+    cv_error_clear(w->cx);
+    assert_string_equal(schema_of(w), before);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 1);
+}
+
+static void a_changed_file_is_refused(void **state)
+{
+    world *w = *state;
+    size_t done, count;
+    cv_migration_status *status;
+    put_file(&w->folder, "shop", "0001_x.yaml", OPERATIONS(BOOKS));
+    migrate(w, folder_set(w), NULL, NULL);
+    put_file(&w->folder, "shop", "0001_x.yaml", OPERATIONS(BOOKS) "# a thought\n");
+    put_file(&w->folder, "shop", "0002_x.yaml", ADD_PAGES);
+    cv_migrations *set = folder_set(w);
+    assert_ok(w->cx, cv_migrations_status(w->cx, set, &status, &count));
+    assert_int_equal(count, 2);
+    assert_true(status[0].applied && status[0].changed && !status[0].missing);
+    assert_true(status[0].applied_at.us > 0);
+    assert_false(status[1].applied);
+    assert_int_equal(cv_migrate(w->cx, set, NULL, &done), CV_E_CHECKSUM);
+    assert_non_null(strstr(cv_error_last(w->cx)->message, "shop/0001_x.yaml\" was changed"));
+    assert_non_null(strstr(cv_error_last(w->cx)->hint, "put the former text back"));
+    cv_error_clear(w->cx);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 1);
+}
+
+static void a_missing_file_is_refused(void **state)
+{
+    world *w = *state;
+    size_t done, count;
+    cv_migration_status *status;
+    migrate(w, load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES))), NULL, NULL);
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS))));
+    assert_ok(w->cx, cv_migrations_status(w->cx, set, &status, &count));
+    assert_int_equal(count, 2);
+    assert_true(status[1].missing && status[1].applied);
+    assert_string_equal(status[1].name, "0002_x");
+    assert_fails(w->cx, cv_migrate(w->cx, set, NULL, &done), CV_E_MIGRATION,
+                 "\"shop/0002_x\" is applied, but there is no such file");
+}
+
+static void one_that_came_too_late_is_refused(void **state)
+{
+    world *w = *state;
+    size_t done;
+    migrate(w, load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0003_x", ADD_PAGES))), NULL, NULL);
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)),
+                                             ONE("0002_late", "covet: 1\noperations: []\n"), ONE("0003_x", ADD_PAGES)));
+    assert_fails(w->cx, cv_migrate(w->cx, set, NULL, &done), CV_E_MIGRATION,
+                 "\"shop/0003_x\" is applied, but \"shop/0002_late\", which comes before it, is not");
+}
+
+static void what_cannot_be_undone_is_known_before(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_migrations *set = load_set(
+        w->cx, SET(ONE("0001_x", OPERATIONS("  - run_sql: {sqlite: [\"SELECT 1\"], postgres: [\"SELECT 1\"]}\n")),
+                   ONE("0002_x", OPERATIONS(BOOKS))));
+    migrate(w, set, NULL, NULL);
+    const char *before = schema_of(w);
+    assert_fails(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.label = "shop", .name = "zero"}, &done),
+                 CV_E_MIGRATION, "cannot be undone");
+    assert_string_equal(schema_of(w), before);
+}
+
+static int migrate_inside(cv_ctx *cx, const cv_migrations *set)
+{
+    CV_ATOMIC(cx)
+    {
+        CV_TRY(cv_migrate(cx, set, NULL, NULL));
+    }
+    return 0;
+}
+
+static void calls_that_make_no_sense_are_refused(void **state)
+{
+    world *w = *state;
+    size_t done, count;
+    cv_migration_status *status;
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS))));
+    assert_fails(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.name = "0001"}, &done), CV_E_INVALID,
+                 "needs its label");
+    assert_fails(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.label = "shpo"}, &done), CV_E_NOT_FOUND,
+                 "\"shpo\"");
+    assert_fails(w->cx, migrate_inside(w->cx, set), CV_E_IN_TRANSACTION, "inside a transaction");
+    cv_use_db(w->cx, NULL);
+    assert_fails(w->cx, cv_migrate(w->cx, set, NULL, &done), CV_E_NO_DATABASE, "no database");
+    assert_fails(w->cx, cv_migrations_status(w->cx, set, &status, &count), CV_E_NO_DATABASE, "no database");
+    cv_use_db(w->cx, w->db);
+}
+
+/* ---- several runners ---- */
+
+/* The result of a runner in a process of its own: the number of migrations that it applied, or 100 for a failure. */
+static int runner(const char *url, int start)
+{
+    cv_ctx *cx;
+    cv_db *db;
+    char go;
+    size_t done = 100;
+    cv_migrations *set;
+    cv_migrations_source source =
+        SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES), ONE("0003_x", DROP_PAGES),
+            ONE("0004_x", OPERATIONS("  - run_sql: {sqlite: [\"INSERT INTO books (title) VALUES ('once')\"], postgres: "
+                                     "[\"INSERT INTO books (title) VALUES ('once')\"]}\n")));
+    if (cv_runtime_new(NULL, &cx) < 0 || cv_db_open(cx, url, NULL, &db) < 0 ||
+        cv_migrations_load(cx, &source, &set) < 0 || read(start, &go, 1) < 0)
+        return 100;
+    cv_use_db(cx, db);
+    if (cv_migrate(cx, set, NULL, &done) < 0) {
+        const cv_error *error = cv_error_last(cx);
+        fprintf(stderr, "# %s\n", error ? error->message : "no story");
+        done = 100;
+    }
+    cv_db_close(cx, db);
+    cv_runtime_free(cx);
+    return (int)done;
+}
+
+static void of_several_runners_each_migration_has_one(void **state)
+{
+    world *w = *state;
+    enum { RUNNERS = 4 };
+    int start[2], total = 0;
+    pid_t children[RUNNERS];
+    assert_int_equal(pipe(start), 0);
+    for (int i = 0; i < RUNNERS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            close(start[1]);
+            _exit(runner(w->url, start[0]));
+        }
+    }
+    close(start[0]);
+    close(start[1]); /* all of them begin now */
+    for (int i = 0; i < RUNNERS; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status));
+        assert_true(WEXITSTATUS(status) < 100);
+        total += WEXITSTATUS(status);
+    }
+    assert_int_equal(total, 4);
+    assert_int_equal(number(w, "SELECT count(*) FROM books"), 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 4);
+}
+
+static void waiting_for_another_runner_ends(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_db *second;
+    cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS))));
+    sqlite3 *writer = NULL;
+    cv_rows *rows = NULL;
+    if (w->postgres) {
+        /* the connection with the lock is held as long as its rows are open */
+        assert_ok(w->cx, cv_select(w->cx, &rows, "SELECT pg_advisory_lock(7161937020348624229)"));
+        assert_int_equal(cv_rows_next(w->cx, rows), 1);
+    } else {
+        assert_int_equal(sqlite3_open(w->url + strlen("sqlite:///"), &writer), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    }
+    assert_ok(w->cx, cv_db_open(w->cx, w->url, &(cv_db_options){.sqlite_busy_timeout_ms = 20}, &second));
+    cv_use_db(w->cx, second);
+    assert_fails(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.lock_timeout_ms = 60}, &done), CV_E_LOCKED,
+                 "another runner");
+    sqlite3_close(writer);
+    cv_rows_close(w->cx, rows);
+    cv_db_close(w->cx, second);
+    cv_use_db(w->cx, w->db);
+}
+
+int main(void)
+{
+    char *postgres = getenv("COVET_TEST_POSTGRES");
+    static char sqlite[] = "sqlite";
+#define T(name)                                                                                                        \
+    {                                                                                                                  \
+#name, name, set_up, tear_down, sqlite                                                                         \
+    }
+#define CASES                                                                                                          \
+    T(models_become_tables_and_nothing_is_left_to_do), T(forward_and_backward_meet), T(what_depends_on_it_goes_first), \
+        T(steps_are_told_and_a_dry_run_does_nothing), T(raw_sql_moves_data_and_back),                                  \
+        T(rows_are_kept_through_changes), T(the_database_refuses_what_the_columns_forbid), T(a_failure_keeps_nothing), \
+        T(a_changed_file_is_refused), T(a_missing_file_is_refused), T(one_that_came_too_late_is_refused),              \
+        T(what_cannot_be_undone_is_known_before), T(calls_that_make_no_sense_are_refused),                             \
+        T(of_several_runners_each_migration_has_one), T(waiting_for_another_runner_ends)
+    const struct CMUnitTest on_sqlite[] = {CASES};
+    struct CMUnitTest on_postgres[] = {CASES};
+    for (size_t i = 0; i < sizeof on_postgres / sizeof *on_postgres; i++)
+        on_postgres[i].initial_state = postgres;
+    int failed = cmocka_run_group_tests_name("sqlite", on_sqlite, NULL, NULL);
+    if (postgres)
+        failed += cmocka_run_group_tests_name("postgres", on_postgres, NULL, NULL);
+    return failed;
+}
