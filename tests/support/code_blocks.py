@@ -1,16 +1,11 @@
-"""Print a C code block of a Markdown page: those that are whole programs, in order, by number from 1."""
+"""Write the C program that a Markdown page shows: all its C blocks, in order, as one file.
+
+    code_blocks.py PAGE.md OUTPUT.c"""
 import re
 import sys
 
-
-def programs(text):
-    blocks = re.findall(r'^```c\n(.*?)^```$', text, re.MULTILINE | re.DOTALL)
-    return [block for block in blocks if 'int main(' in block]
-
-
-if __name__ == '__main__':
-    page, number, output = sys.argv[1:]
-    with open(page, encoding='utf-8') as file:
-        program = programs(file.read())[int(number) - 1]
-    with open(output, 'w', encoding='utf-8') as file:
-        file.write(program)
+page, output = sys.argv[1:]
+with open(page, encoding='utf-8') as file:
+    blocks = re.findall(r'^```c\n(.*?)^```$', file.read(), re.MULTILINE | re.DOTALL)
+with open(output, 'w', encoding='utf-8') as file:
+    file.write('\n'.join(blocks))
