@@ -3,7 +3,7 @@
  * A migration is one YAML file, FOLDER/LABEL/NNNN_name.yaml:
  *
  *     covet: 1
- *     depends_on: [authors/0001_initial]        # "label/name"; the former one of its own label comes by itself
+ *     depends_on: [authors/0001_initial]        # the former one of its own label comes by itself
  *     operations:
  *       - create_table:
  *           name: books
@@ -11,18 +11,18 @@
  *             - {name: id, type: integer, bits: 64, identity: true}
  *             - {name: title, type: char, max_length: 200}
  *             - {name: price, type: decimal, digits: 8, places: 2}
- *             - {name: pages, type: integer, bits: 64, null: true}
- *             - {name: author_id, type: integer, bits: 64, references: {table: authors, column: id, on_delete:
- * protect}} unique:
+ *             - {name: author_id, type: integer, references: {table: authors, column: id, on_delete: protect}}
+ *           unique:
  *             - {name: books_title_author_id_uniq, columns: [title, author_id]}
  *           checks:
  *             - {name: books_price_min, column: price, lookup: gte, value: "0"}
  *       - create_index: {name: books_author_id_idx, table: books, columns: [author_id]}
  *
- * Further operations: drop_table, add_column, drop_column, drop_index, run_sql (`{sqlite: [...], postgres: [...]}`,
- * each with an optional `reverse`). Comments are allowed; anchors, aliases, tags and duplicate keys are not. A file's
- * checksum is the SHA-256 of its bytes. What was applied stands in the table covet_migrations (label, name, checksum,
- * applied_at, duration_us). Each migration runs in one transaction with its history row; one runner works at a time. */
+ * Further operations: drop_table, add_column, drop_column, drop_index, run_sql (`{sqlite: [...], postgres: [...],
+ * reverse: {sqlite: [...], postgres: [...]}}`). docs/migrations.md describes the format in full. Comments are allowed;
+ * anchors, aliases, tags and duplicate keys are not. A file's checksum is the SHA-256 of its bytes. What was applied
+ * stands in the table covet_migrations (label, name, checksum, applied_at, duration_us). Each migration runs in one
+ * transaction with its history row; one runner works at a time. */
 #ifndef COVET_MIGRATE_H
 #define COVET_MIGRATE_H
 
@@ -41,8 +41,9 @@ typedef struct cv_embedded_migration {
     size_t len;
 } cv_embedded_migration;
 
-/** Where migrations come from. A folder wins over the embedded ones; where both are given, a difference between
- *  them is reported as a warning of the set (cv_migrations_warning). A missing folder is an empty one. */
+/** Where migrations come from. A folder that exists wins over the embedded ones as a whole; a difference between them
+ * is reported as a warning of the set (cv_migrations_warning). A missing folder is an empty one; with embedded ones
+ * given, those are used, with a warning. */
 typedef struct cv_migrations_source {
     const char *folder;
     const cv_embedded_migration *embedded;

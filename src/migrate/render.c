@@ -5,7 +5,6 @@ static const cv__ddl ddls[CV__ENGINE_COUNT] = {
     [CV__SQLITE] = {.dialect = &cv__dialect_sqlite,
                     .engine = CV__SQLITE,
                     .forward_references = true,
-                    .length_checks = true,
                     .before_drop = "PRAGMA defer_foreign_keys = ON"},
     [CV__POSTGRES] = {.dialect = &cv__dialect_postgres, .engine = CV__POSTGRES},
 };
@@ -83,24 +82,26 @@ static void add_value(struct rendering *r, cv_value value, const cv__column_type
     r->ddl->dialect->add_literal(&r->sql, stored, type);
 }
 
-const char *cv__constraint_name(cv_ctx *cx, const char *table, const char *column, const char *suffix)
+/* The name of a foreign key, "books_author_id_fk"; beyond 63 bytes, it keeps its beginning and ends with a checksum of
+ * the whole. NULL without memory. */
+static const char *key_name(cv_ctx *cx, const char *table, const char *column)
 {
-    enum { MAX_BYTES = 63, HASH_BYTES = 8 };
+    enum { MAX_BYTES = 63, HASH_BYTES = 8, SUFFIX_BYTES = 3 };
     const char *whole = cv_sprintf(cx, "%s_%s", table, column);
     char checksum[CV__CHECKSUM_BYTES];
     if (!whole)
         return NULL;
-    if (strlen(whole) + strlen(suffix) <= MAX_BYTES)
-        return cv_sprintf(cx, "%s%s", whole, suffix);
+    if (strlen(whole) + SUFFIX_BYTES <= MAX_BYTES)
+        return cv_sprintf(cx, "%s_fk", whole);
     if (cv__checksum(cx, cv_str_of(whole), checksum) < 0)
         return NULL;
-    int kept = (int)(MAX_BYTES - HASH_BYTES - 1 - strlen(suffix));
-    return cv_sprintf(cx, "%.*s_%.*s%s", kept, whole, (int)HASH_BYTES, checksum, suffix);
+    int kept = MAX_BYTES - HASH_BYTES - 1 - SUFFIX_BYTES;
+    return cv_sprintf(cx, "%.*s_%.*s_fk", kept, whole, (int)HASH_BYTES, checksum);
 }
 
-static void add_constraint_name(struct rendering *r, const char *table, const char *column, const char *suffix)
+static void add_key_name(struct rendering *r, const char *table, const char *column)
 {
-    const char *name = cv__constraint_name(r->cx, table, column, suffix);
+    const char *name = key_name(r->cx, table, column);
     if (!name) {
         r->error = CV_E_NOMEM;
         return;
@@ -177,15 +178,8 @@ static void add_column(struct rendering *r, const char *table, const cv__column 
     }
     if (with_reference) {
         add_text(r, " ");
-        add_constraint_name(r, table, column->name, "_fk");
+        add_key_name(r, table, column->name);
         add_reference(r, column);
-    }
-    if (r->ddl->length_checks && column->type.type == CV_TYPE_TEXT && column->type.max_length) {
-        add_text(r, " ");
-        add_constraint_name(r, table, column->name, "_length");
-        add_text(r, " CHECK (length(");
-        add_name(r, column->name);
-        cv_buf_printf(&r->sql, ") <= %u)", column->type.max_length);
     }
     for (size_t i = 0; i < check_count; i++)
         if (strcmp(checks[i].column, column->name) == 0)
@@ -217,7 +211,7 @@ static int add_constraint(struct rendering *r, const char *table, const cv__colu
     begin(r, "ALTER TABLE ");
     add_name(r, table);
     add_text(r, " ADD ");
-    add_constraint_name(r, table, column->name, "_fk");
+    add_key_name(r, table, column->name);
     add_text(r, " FOREIGN KEY (");
     add_name(r, column->name);
     add_text(r, ")");
@@ -227,7 +221,7 @@ static int add_constraint(struct rendering *r, const char *table, const cv__colu
 
 static int drop_constraint(struct rendering *r, const char *table, const cv__column *column)
 {
-    const char *name = cv__constraint_name(r->cx, table, column->name, "_fk");
+    const char *name = key_name(r->cx, table, column->name);
     if (!name)
         return CV_E_NOMEM;
     begin(r, "ALTER TABLE ");

@@ -11,8 +11,6 @@ typedef struct cv__ddl {
     /* A table may refer to one that does not exist yet; otherwise the constraint is added when that one is created, and
      * taken away before it is dropped. */
     bool forward_references;
-    /* The type VARCHAR(n) bounds nothing: a check does. */
-    bool length_checks;
     /* Run before a table is dropped that others refer to (they go later in the same transaction); NULL: none. */
     const char *before_drop;
 } cv__ddl;
@@ -34,9 +32,5 @@ CV_CHECKED int cv__render(cv_ctx *cx, const cv__ddl *ddl, const cv__state *befor
 /** The statements of a whole migration of the set, forward or backward. CV_E_MIGRATION when it cannot be undone. */
 CV_CHECKED int cv__render_migration(cv_ctx *cx, const cv__ddl *ddl, const cv_migrations *migrations,
                                     const cv__migration *migration, bool forward, cv__statements *ret_statements);
-
-/** The name of a column's constraint, "books_author_id_fk"; beyond 63 bytes, it keeps its beginning and ends with a
- *  checksum of the whole. NULL without memory. */
-const char *cv__constraint_name(cv_ctx *cx, const char *table, const char *column, const char *suffix);
 
 #endif

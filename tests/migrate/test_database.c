@@ -264,10 +264,6 @@ static void the_database_refuses_what_the_columns_forbid(void **state)
     world *w = *state;
     cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES)));
     migrate(w, set, NULL, NULL);
-    run(w, "INSERT INTO books (title, pages) VALUES ('\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
-           "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9', 1)");
-    assert_true(cv_exec(w->cx, NULL, "INSERT INTO books (title) VALUES ('123456789012345678901')") < 0);
-    cv_error_clear(w->cx);
     assert_int_equal(cv_exec(w->cx, NULL, "INSERT INTO books (title, pages) VALUES ('a', 0)"), CV_E_CHECK);
     assert_string_equal(cv_error_last(w->cx)->constraint, "books_pages_min");
     cv_error_clear(w->cx);
