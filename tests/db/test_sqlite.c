@@ -241,6 +241,31 @@ static void a_file_that_is_no_database_is_refused(void **state)
     cv_error_clear(t->cx);
 }
 
+static void rows_handed_down_are_a_table(void **state)
+{
+    db_test *t = *state;
+    assert_ok(t->cx, cv_db_open(t->cx, t->url, NULL, &t->db));
+    cv_use_db(t->cx, t->db);
+    assert_ok(t->cx, cv_exec(t->cx, NULL, "CREATE TABLE n (a, b)"));
+    const cv_value values[] = {cv_value_i64(1),     cv_value_text("x"),
+                               cv_value_f64(2.5),   CV_NULL,
+                               cv_value_bool(true), cv_value_bytes((cv_bytes){(const uint8_t *)"\x01", 1})};
+    const cv__row_source rows = {.values = values, .row_count = 3, .column_count = 2};
+    const cv__statement insert = {.sql = CV_STR("INSERT INTO n SELECT c0, c1 FROM cv_rows"), .rows = &rows};
+    cv_result result;
+    assert_ok(t->cx, cv__db_run(t->cx, t->db, CV__WRITER, &insert, &result));
+    assert_int_equal(result.affected, 3);
+    assert_int_equal(result.last_insert_id, 3);
+    assert_int_equal(count_of(t->cx, "SELECT count(*) FROM n WHERE (a, b) = (1, 'x') OR (a = 2.5 AND b IS NULL) OR "
+                                     "(a, b) = (1, x'01')"),
+                     3);
+    /* a statement that brings no rows, or asks for more columns than they have, finds none */
+    assert_int_equal(count_of(t->cx, "SELECT count(*) FROM cv_rows"), 0);
+    const cv__statement beyond = {.sql = CV_STR("INSERT INTO n SELECT c2, c255 FROM cv_rows"), .rows = &rows};
+    assert_ok(t->cx, cv__db_run(t->cx, t->db, CV__WRITER, &beyond, &result));
+    assert_int_equal(count_of(t->cx, "SELECT count(*) FROM n WHERE a IS NULL AND b IS NULL"), 3);
+}
+
 static void a_held_connection_keeps_its_settings(void **state)
 {
     db_test *t = *state;
@@ -325,6 +350,7 @@ int main(void)
         CASE(a_missing_folder_is_named),
         CASE(missing_rights_are_permission_errors),
         CASE(a_file_that_is_no_database_is_refused),
+        CASE(rows_handed_down_are_a_table),
         CASE(a_held_connection_keeps_its_settings),
         CASE(closing_waits_for_what_is_borrowed),
         CASE(closing_does_not_wait_for_ever),

@@ -97,6 +97,8 @@ static void leaving_early_rolls_back_and_marks_the_context(void **state)
     assert_int_equal(seen_by_the_other(w), 0);
     assert_int_equal(other_can_lock(w), SQLITE_OK);
     assert_true(w->t.cx->tx_marked);
+    cv_error_clear(w->t.cx); /* handled */
+    assert_false(w->t.cx->tx_marked);
 }
 
 static int fail_inside(cv_ctx *cx)

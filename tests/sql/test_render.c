@@ -187,6 +187,11 @@ static void inserts_and_updates(void **state)
     cv__render_insert(&out, &cv__dialect_postgres, &(cv__insert_statement){.table = "t", .row_count = 1});
     assert_string_equal(out.data, "INSERT INTO \"t\" DEFAULT VALUES");
     cv_buf_clear(&out);
+    cv__render_insert(
+        &out, &cv__dialect_sqlite,
+        &(cv__insert_statement){.table = "t", .columns = columns, .column_count = 2, .row_source = "cv_rows"});
+    assert_string_equal(out.data, "INSERT INTO \"t\" (\"a\", \"b\") SELECT c0, c1 FROM \"cv_rows\"");
+    cv_buf_clear(&out);
     const cv__table plain = {.name = "books"};
     const cv__update_statement update = {.table = &plain,
                                          .columns = columns,
