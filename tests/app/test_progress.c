@@ -34,7 +34,7 @@ static int setup(void **state)
     (void)state;
     f.app = cv_app_new("shop");
     assert_int_equal(cv_runtime_new(&(cv_runtime_options){.simulated_clock = true}, &f.cx), 0);
-    f.terminal = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+    f.terminal = posix_openpt(O_RDWR | O_NOCTTY);
     return f.terminal < 0 || grantpt(f.terminal) < 0 || unlockpt(f.terminal) < 0;
 }
 
@@ -54,12 +54,14 @@ static void open_terminal(void)
     redirect(side);
 }
 
-/* What has been drawn so far, the pauses of the cursor's return as "|". */
+/* All that was drawn before its side of the terminal was closed, the cursor's returns as "|". */
 static const char *drawn(void)
 {
     static char text[4096];
-    ssize_t got = read(f.terminal, text, sizeof text - 1);
-    text[got > 0 ? got : 0] = '\0';
+    size_t len = 0;
+    for (ssize_t got; (got = read(f.terminal, text + len, sizeof text - 1 - len)) > 0;)
+        len += (size_t)got;
+    text[len] = '\0';
     for (char *at = text; *at; at++)
         if (*at == '\r')
             *at = '|';
