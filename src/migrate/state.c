@@ -2,18 +2,6 @@
 
 #define MAX_TABLES 5000
 
-int cv__state_copy(cv_ctx *cx, const cv__state *state, cv__state *ret_copy)
-{
-    cv__state copy = {.count = state->count, .capacity = state->count + 16};
-    copy.tables = cv_zalloc(cx, copy.capacity, sizeof *copy.tables);
-    if (!copy.tables)
-        return CV_E_NOMEM;
-    for (size_t i = 0; i < state->count; i++)
-        copy.tables[i] = state->tables[i];
-    *ret_copy = copy;
-    return 0;
-}
-
 const cv__schema_table *cv__state_table(const cv__state *state, const char *name)
 {
     for (size_t i = 0; i < state->count; i++)

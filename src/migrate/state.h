@@ -5,14 +5,11 @@
 
 #include "migrate/operation.h"
 
-/** Tables in the order made. Copying the struct and the array of pointers copies the state: tables never change. */
+/** Tables in the order made. */
 typedef struct cv__state {
     const cv__schema_table **tables;
     size_t count, capacity;
 } cv__state;
-
-/** An independent copy. */
-CV_CHECKED int cv__state_copy(cv_ctx *cx, const cv__state *state, cv__state *ret_copy);
 
 /** A table by its exact name, or NULL; an index by its name, or NULL. */
 const cv__schema_table *cv__state_table(const cv__state *state, const char *name);

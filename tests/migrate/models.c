@@ -56,3 +56,18 @@ struct note_renamed {
 };
 CV_MODEL(note_renamed, "memos", CV_ID(id), CV_CHAR(title, .max_length = 20),
          CV_CHAR(author, .max_length = 20, .index = true))
+
+struct note_plain {
+    int64_t id;
+    char *title;
+    char *author;
+};
+CV_MODEL(note_plain, "notes", CV_ID(id), CV_CHAR(title, .max_length = 20), CV_CHAR(author, .max_length = 20))
+struct note_paged {
+    int64_t id;
+    char *title;
+    char *author;
+    cv_opt_i32 pages;
+};
+CV_MODEL(note_paged, "notes", CV_ID(id), CV_CHAR(title, .max_length = 20),
+         CV_CHAR(author, .max_length = 20, .index = true), CV_INTEGER(pages))

@@ -73,5 +73,8 @@ CV_MODEL_DECLARE(note_wider);
 CV_MODEL_DECLARE(note_checked);
 CV_MODEL_DECLARE(note_required);
 CV_MODEL_DECLARE(note_renamed);
+/* note_1 without its index, and with one column more */
+CV_MODEL_DECLARE(note_plain);
+CV_MODEL_DECLARE(note_paged);
 
 #endif

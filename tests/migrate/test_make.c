@@ -111,6 +111,25 @@ static void changes_become_further_migrations(void **state)
     make(w, 0);
 }
 
+static void names_say_what_a_migration_does(void **state)
+{
+    world *w = *state;
+    DECLARE(w, note_1_model);
+    assert_string_equal(make(w, 1)->name, "0001_initial");
+    DECLARE(w, note_1_model, shelf_model);
+    assert_string_equal(make(w, 1)->name, "0002_shelves");
+    DECLARE(w, note_1_model);
+    assert_string_equal(make(w, 1)->name, "0003_drop_shelves");
+    DECLARE(w, note_plain_model);
+    assert_string_equal(make(w, 1)->name, "0004_drop_notes_author_idx");
+    DECLARE(w, note_1_model);
+    assert_string_equal(make(w, 1)->name, "0005_add_notes_author_idx");
+    DECLARE(w, note_paged_model);
+    assert_string_equal(make(w, 1)->name, "0006_add_notes_pages");
+    DECLARE(w, note_1_model);
+    assert_string_equal(make(w, 1)->name, "0007_drop_notes_pages");
+}
+
 static void tables_go_after_those_that_refer_to_them(void **state)
 {
     world *w = *state;
@@ -235,11 +254,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        T(every_kind_of_field_is_kept),         T(a_dry_run_writes_nothing),
-        T(changes_become_further_migrations),   T(tables_go_after_those_that_refer_to_them),
-        T(what_cannot_be_expressed_is_refused), T(a_table_that_may_have_been_renamed_is_noted),
-        T(other_labels_are_depended_on),        T(labels_that_refer_to_each_other_are_refused),
-        T(what_was_asked_must_make_sense),      T(nothing_is_overwritten_and_no_half_is_left),
+        T(every_kind_of_field_is_kept),
+        T(a_dry_run_writes_nothing),
+        T(changes_become_further_migrations),
+        T(names_say_what_a_migration_does),
+        T(tables_go_after_those_that_refer_to_them),
+        T(what_cannot_be_expressed_is_refused),
+        T(a_table_that_may_have_been_renamed_is_noted),
+        T(other_labels_are_depended_on),
+        T(labels_that_refer_to_each_other_are_refused),
+        T(what_was_asked_must_make_sense),
+        T(nothing_is_overwritten_and_no_half_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
