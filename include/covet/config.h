@@ -25,12 +25,12 @@ typedef enum cv_setting_kind {
 typedef struct cv_setting {
     const char *name; /* dotted, lower case: "http.port" */
     cv_setting_kind kind;
+    bool secret;               /* never printed */
     const char *default_value; /* as text; NULL: no value */
     const char *help;          /* one line */
     const char *env;           /* NULL: derived from the name */
     const char *flag;          /* NULL: derived from the name; without the dashes */
     int64_t min, max;          /* for numbers; both 0: unchecked */
-    bool secret;               /* never printed */
 } cv_setting;
 
 typedef struct cv_config cv_config;

@@ -63,7 +63,7 @@ void cv__print_error(const char *program, const cv_error *error, int code, bool 
 void cv__print_unknown(const char *program, const char *what, const char *name, const char *nearest);
 
 /** The usage of the application, or of one command (NULL: of all). */
-void cv__print_help(const cv_app *app, const char *command);
+void cv__print_help(const cv_app *app, const char *name);
 
 /* ---- what commands need ---- */
 
