@@ -8,7 +8,7 @@
 #include "control_file.h"
 #include "models.h"
 
-enum { BATCH_PACKAGES = 1000, BATCH_DEPENDENCIES = 32768 };
+enum { BATCH_PACKAGES = 2500, BATCH_DEPENDENCIES = 65536 };
 
 struct batch {
     cv_ctx *cx; /* its arena holds the texts; its error is why filling failed */
