@@ -113,8 +113,8 @@ CV_API CV_CHECKED int cv_query_sql(cv_ctx *cx, cv_query *q, cv_str *ret_sql);
 /** Insert the object when its primary key is unset (0, or NULL), otherwise update all its columns; when no row has the
  * key, it is inserted with it. The new key and automatic times are written into the object. First the fields are
  * checked: CV_E_VALIDATION names every bad one. CV_E_UNIQUE, CV_E_FOREIGN_KEY, ... name table, column and constraint.
- * A member that was not set is written as what it holds: zero is a value, and NULL is NULL. A .default_value serves rows
- * that other programs insert, and bound bodies. Only a UUID key that is all zero is made here (version 7). */
+ * A member that was not set is written as what it holds: zero is a value, and NULL is NULL. A .default_value serves
+ * rows that other programs insert, and bound bodies. Only a UUID key that is all zero is made here (version 7). */
 #define cv_save(cx, T, object) cv__save((cx), T##_model(), CV__OBJECT(T, object))
 /** Insert even when the key is set. CV_E_UNIQUE when it exists. */
 #define cv_insert(cx, T, object) cv__insert((cx), T##_model(), CV__OBJECT(T, object))

@@ -45,7 +45,8 @@ void cv__ctx_done(cv_ctx *cx);
  *  system call and no walk over memory when the life before was a small one. */
 void cv__ctx_recycle(cv_ctx *cx);
 
-/** Inherit from `parent` what a child fiber shares: deadline, runtime, log, metrics, application, registry, database. */
+/** Inherit from `parent` what a child fiber shares: deadline, runtime, log, metrics, application, registry and
+ *  database. */
 void cv__ctx_inherit(cv_ctx *child, const cv_ctx *parent);
 
 #endif
