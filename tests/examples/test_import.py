@@ -148,6 +148,16 @@ def test_import_before_migrate_says_what_to_do(folder):
     assert 'no such table' in error and 'migrations' in error, error
 
 
+def test_list_of_a_whole_distribution(folder):
+    program = packages(folder)
+    for count in 40000, 40000: # the second time everything is replaced
+        code, output = tap.run(sys.executable, tap.ROOT / 'bench/generate_packages.py', count, folder / 'list')
+        assert code == 0, output
+        assert program.json('import', 'list')['packages'] == count
+    assert program.rows('SELECT count(*) FROM packages') == [(40000,)]
+    assert program.rows('PRAGMA integrity_check') == [('ok',)]
+
+
 def large_list(count):
     """A list that takes a while, without an end: the import cannot be through before it is killed."""
     for number in range(count):

@@ -112,8 +112,9 @@ static int take_given(cv_ctx *cx, const cv_db_options *options, cv__sqlite_share
 
 /* A statement that changes many rows keeps what it changed, to be undone if it fails in the middle: up to this size in
  * memory, beyond in a temporary file. SQLite's 64 KiB would make files for every large insert. Where the program has
- * initialised SQLite before, its own setting stays. */
-enum { STATEMENT_JOURNAL_BYTES = 16 * 1024 * 1024 };
+ * initialised SQLite before, its own setting stays. It is also the size of the pieces that the journal is kept and
+ * written in, and unixWrite masks lengths with 0x1ffff: from 128 KiB on, the first spill fails as "disk full". */
+enum { STATEMENT_JOURNAL_BYTES = 120 * 1024 };
 
 static void configure_process(void)
 {
