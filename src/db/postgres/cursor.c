@@ -1,0 +1,447 @@
+/* Cursors: the rows of a statement, one at a time from the wire, or from memory when another statement needed the wire.
+ *
+ * The rows of a cursor come in this order, and each place may be empty:
+ *     kept     copied into memory, for the sake of other statements
+ *     ahead    read from the wire, not yet handed out (the first two when the cursor is made)
+ *     wire     not read; conn->live is this cursor
+ * then its end: it ends well, with the server's failure, or dropped, when a rollback took the rows away. */
+#include "db/postgres/postgres.h"
+#include <covet/fiber.h>
+#include <stdlib.h>
+
+typedef enum cursor_end { ENDS_WELL, ENDS_FAILED, ENDS_DROPPED } cursor_end;
+
+typedef struct column {
+    cv__pg_decode_fn *decode;
+    cv_type wanted; /* CV_TYPE_NULL: whatever comes */
+    cv__pg_cell cell;
+} column;
+
+struct cv__pg_cursor {
+    cv__cursor base;
+    cv_link link;
+    PGresult *described; /* the first result: holds the names */
+    PGresult *row;       /* what the cells of the last fetch point into, unless it was kept */
+    PGresult *ahead[2];
+    int ahead_count;
+    cv_buf kept; /* rows: for each column its length as an int, then its bytes */
+    size_t kept_at;
+    cv_buf kept_row; /* what the cells of the last fetch point into when it was kept */
+    cursor_end end;
+    PGresult *failure; /* with ENDS_FAILED */
+    cv_result result;
+    cv_arena *conversions; /* values of the last fetch that are not as the server sent them; made when needed */
+    cv_arena_mark no_conversions;
+    column columns[]; /* the names follow */
+};
+
+static cv__pg_cursor *cursor_of(cv__cursor *cursor)
+{
+    return (cv__pg_cursor *)(void *)cursor;
+}
+
+static cv__pg_conn *conn_of(const cv__pg_cursor *c)
+{
+    return cv__pg_conn_of(c->base.conn);
+}
+
+static size_t kept_bytes(const cv__pg_cursor *c)
+{
+    return c->kept.len - c->kept_at;
+}
+
+/* The first result stays for the names. */
+static void clear_row(const cv__pg_cursor *c, PGresult *result)
+{
+    if (result != c->described)
+        PQclear(result);
+}
+
+static void clear_ahead(cv__pg_cursor *c)
+{
+    while (c->ahead_count > 0)
+        clear_row(c, c->ahead[--c->ahead_count]);
+}
+
+void cv__pg_cursor_free(cv__pg_cursor *c)
+{
+    cv__pg_conn *conn = conn_of(c);
+    conn->kept_bytes -= kept_bytes(c);
+    if (conn->live == c)
+        conn->live = NULL;
+    clear_ahead(c);
+    clear_row(c, c->row);
+    PQclear(c->described);
+    PQclear(c->failure);
+    cv_buf_done(&c->kept);
+    cv_buf_done(&c->kept_row);
+    cv_arena_free(c->conversions);
+    cv_list_remove(&c->link);
+    free(c);
+}
+
+void cv__pg_cursors_free(cv__pg_conn *conn)
+{
+    cv_list_each (at, &conn->cursors)
+        cv__pg_cursor_free(cv_list_entry(at, cv__pg_cursor, link));
+}
+
+/* --- the wire --- */
+
+/* A failure ends the rows: it is the story now, or that of the fetch that comes to it. */
+static int fail_wire(cv_ctx *cx, cv__pg_cursor *c, PGresult *failure, bool later)
+{
+    if (!later)
+        return cv__pg_fail_statement(cx, conn_of(c), failure);
+    c->failure = failure;
+    c->end = ENDS_FAILED;
+    return 0;
+}
+
+/* The last result of the statement has come; at its very end, the failures of a commit show. */
+static int end_wire(cv_ctx *cx, cv__pg_cursor *c, PGresult *last, bool later)
+{
+    PGresult *failure;
+    bool failed = PQresultStatus(last) != PGRES_TUPLES_OK;
+    conn_of(c)->live = NULL;
+    if (failed && !later)
+        return fail_wire(cx, c, last, false);
+    if (failed) {
+        CV_TRY(fail_wire(cx, c, last, true));
+    } else {
+        c->result = cv__pg_result_of(last);
+        clear_row(c, last);
+    }
+    CV_TRY(cv__pg_read_to_end(cx, conn_of(c), &failure));
+    if (!failure || failed) {
+        PQclear(failure);
+        return 0;
+    }
+    return fail_wire(cx, c, failure, later);
+}
+
+/* The next row from the wire, to be cleared with clear_row: 1, or 0 at the end. With `later`, a failure that the server
+ * reports ends the rows like their end, and is left to the fetch that comes to it. */
+static int read_wire(cv_ctx *cx, cv__pg_cursor *c, bool later, PGresult **ret_row)
+{
+    cv__pg_conn *conn = conn_of(c);
+    PGresult *result;
+    CV_TRY(cv__pg_next_result(cx, conn, &result));
+    if (PQresultStatus(result) != PGRES_SINGLE_TUPLE)
+        return end_wire(cx, c, result, later);
+    conn->swollen |= PQresultMemorySize(result) > CV__PG_SWOLLEN_BYTES;
+    *ret_row = result;
+    return 1;
+}
+
+/* --- keeping rows in memory --- */
+
+static int fail_limit(cv_ctx *cx)
+{
+    int rc = cv_fail(cx, CV_E_LIMIT, "could not read the rest of the open rows into memory: they are more than %zu MiB",
+                     CV__PG_KEEP_MAX_BYTES >> 20);
+    cv_error_hint(cx, "read or close the rows before another statement runs on their connection, or select less");
+    return rc;
+}
+
+static size_t row_bytes(const PGresult *row)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < PQnfields(row); i++)
+        bytes += sizeof(int) + (size_t)PQgetlength(row, 0, i);
+    return bytes;
+}
+
+/* Copy a row; on failure nothing is copied. */
+static int keep_row(cv_ctx *cx, cv__pg_cursor *c, const PGresult *row)
+{
+    cv__pg_conn *conn = conn_of(c);
+    size_t bytes = row_bytes(row);
+    if (conn->kept_bytes + bytes > CV__PG_KEEP_MAX_BYTES)
+        return fail_limit(cx);
+    char *room = cv_buf_reserve(&c->kept, bytes);
+    if (!room) {
+        c->kept.error = 0;
+        return cv_fail(cx, CV_E_NOMEM, "no memory for the rest of the open rows");
+    }
+    for (int i = 0; i < PQnfields(row); i++) {
+        int len = PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i);
+        memcpy(room, &len, sizeof len);
+        room += sizeof len;
+        memcpy(room, PQgetvalue(row, 0, i), len > 0 ? (size_t)len : 0);
+        room += len > 0 ? len : 0;
+    }
+    cv_buf_commit(&c->kept, bytes);
+    conn->kept_bytes += bytes;
+    return 0;
+}
+
+static int keep_ahead(cv_ctx *cx, cv__pg_cursor *c)
+{
+    while (c->ahead_count > 0) {
+        CV_TRY(keep_row(cx, c, c->ahead[0]));
+        clear_row(c, c->ahead[0]);
+        c->ahead[0] = c->ahead[1];
+        c->ahead_count--;
+    }
+    return 0;
+}
+
+int cv__pg_keep_rows(cv_ctx *cx, cv__pg_conn *conn)
+{
+    cv__pg_cursor *c = conn->live;
+    cv_buf_consume(&c->kept, c->kept_at);
+    c->kept_at = 0;
+    CV_TRY(keep_ahead(cx, c));
+    while (conn->live) {
+        int rc = read_wire(cx, c, true, &c->ahead[0]);
+        if (rc < 0)
+            return rc;
+        c->ahead_count = rc;
+        CV_TRY(keep_ahead(cx, c));
+    }
+    return 0;
+}
+
+int cv__pg_drop_rows(cv_ctx *cx, cv__pg_conn *conn)
+{
+    cv__pg_cursor *c = conn->live;
+    clear_ahead(c);
+    while (conn->live) {
+        PGresult *row;
+        int rc = read_wire(cx, c, true, &row);
+        if (rc < 0)
+            return rc;
+        if (rc > 0)
+            clear_row(c, row);
+    }
+    conn->kept_bytes -= kept_bytes(c);
+    cv_buf_clear(&c->kept);
+    c->kept_at = 0;
+    c->end = ENDS_DROPPED;
+    return 0;
+}
+
+/* --- opening --- */
+
+static cv__pg_cursor *cursor_new(cv__pg_conn *conn, PGresult *first)
+{
+    size_t count = (size_t)PQnfields(first);
+    cv__pg_cursor *c = calloc(1, sizeof *c + count * (sizeof(column) + sizeof(char *)));
+    if (!c)
+        return NULL;
+    const char **names = (const char **)(void *)(c->columns + count);
+    for (size_t i = 0; i < count; i++)
+        names[i] = PQfname(first, (int)i);
+    c->base = (cv__cursor){.conn = &conn->base, .column_count = count, .column_names = names};
+    c->described = first;
+    cv_buf_init(&c->kept, CV__PG_KEEP_MAX_BYTES);
+    cv_buf_init(&c->kept_row, CV__PG_KEEP_MAX_BYTES);
+    cv_list_push_back(&conn->cursors, &c->link);
+    conn->live = c;
+    return c;
+}
+
+static int set_columns(cv_ctx *cx, cv__pg_cursor *c, const cv__statement *statement)
+{
+    for (size_t i = 0; i < c->base.column_count; i++) {
+        Oid type = PQftype(c->described, (int)i);
+        c->columns[i].decode = cv__pg_decoder(type);
+        c->columns[i].wanted =
+            statement->columns && i < statement->column_count ? statement->columns[i].type : CV_TYPE_NULL;
+        if (!c->columns[i].decode) {
+            int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known",
+                             c->base.column_names[i], type);
+            cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", c->base.column_names[i]);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+/* A statement of one row is over when its second result has come, which is not waited for later then. */
+static int look_ahead(cv_ctx *cx, cv__pg_cursor *c)
+{
+    if (PQresultStatus(c->described) == PGRES_TUPLES_OK)
+        return end_wire(cx, c, c->described, false);
+    c->ahead[0] = c->described;
+    c->ahead_count = 1;
+    int rc = read_wire(cx, c, false, &c->ahead[1]);
+    if (rc > 0)
+        c->ahead_count = 2;
+    return rc < 0 ? rc : 0;
+}
+
+int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv__statement *statement,
+                       cv__cursor **ret_cursor)
+{
+    cv__pg_cursor *c = cursor_new(conn, first);
+    if (!c) {
+        PQclear(first);
+        conn->base.broken = true;
+        return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
+    }
+    conn->swollen |= PQresultMemorySize(first) > CV__PG_SWOLLEN_BYTES;
+    int rc = look_ahead(cx, c);
+    if (rc == 0)
+        rc = set_columns(cx, c, statement);
+    if (rc < 0) {
+        cv__pg_finish(cx, &c->base);
+        return rc;
+    }
+    *ret_cursor = &c->base;
+    return 0;
+}
+
+/* --- fetching --- */
+
+/* The values that the server sends, in the type that is wanted. */
+static int convert(cv__pg_cursor *c, cv_type wanted, cv_value *value)
+{
+    if (wanted == CV_TYPE_F64 && value->type == CV_TYPE_DECIMAL) { /* AVG of integers, as an example: digits may go */
+        *value = cv_value_f64(cv_decimal_to_f64(value->as.decimal));
+        return 0;
+    }
+    if (!c->conversions) {
+        c->conversions = cv_arena_new(0);
+        if (!c->conversions)
+            return CV_E_NOMEM;
+        c->no_conversions = cv_arena_save(c->conversions);
+    }
+    return cv_value_convert(c->conversions, *value, wanted, value);
+}
+
+static int decode_cell(cv__pg_cursor *c, const column *from, cv_value *ret_value)
+{
+    if (from->cell.len < 0) {
+        *ret_value = cv_value_null();
+        return 0;
+    }
+    CV_TRY(from->decode(from->cell, ret_value));
+    if (from->wanted == CV_TYPE_NULL || ret_value->type == CV_TYPE_NULL || ret_value->type == from->wanted)
+        return 0;
+    return convert(c, from->wanted, ret_value);
+}
+
+static int fail_cell(cv_ctx *cx, cv__pg_cursor *c, size_t i, int code)
+{
+    const char *name = c->base.column_names[i];
+    const char *why = code == CV_E_RANGE ? "the value is beyond what can be held" : cv_error_text(code);
+    int rc = cv_fail(cx, code, "cannot read column \"%s\": %s", name, why);
+    if (code == CV_E_RANGE)
+        cv_error_hint(cx,
+                      "infinite times, times outside the years 1 to 9999, NaN and numbers of more than 38 digits "
+                      "can be read as text, as in CAST(\"%s\" AS text)",
+                      name);
+    cv_error_place(cx, NULL, NULL, name, NULL);
+    return rc;
+}
+
+static int decode_row(cv_ctx *cx, cv__pg_cursor *c, cv_value *cells)
+{
+    if (c->conversions)
+        cv_arena_rewind(c->conversions, c->no_conversions);
+    for (size_t i = 0; i < c->base.column_count; i++) {
+        int rc = decode_cell(c, &c->columns[i], &cells[i]);
+        if (rc < 0)
+            return fail_cell(cx, c, i, rc);
+    }
+    return 1;
+}
+
+/* Take the next row out of memory, into a buffer of its own: what is kept may move when more is kept. */
+static int take_kept(cv_ctx *cx, cv__pg_cursor *c)
+{
+    const char *at = c->kept.data + c->kept_at;
+    const char *end = at;
+    for (size_t i = 0; i < c->base.column_count; i++) {
+        int len;
+        memcpy(&len, end, sizeof len);
+        end += sizeof len + (len > 0 ? (size_t)len : 0);
+    }
+    cv_buf_clear(&c->kept_row);
+    cv_buf_add(&c->kept_row, at, (size_t)(end - at));
+    if (c->kept_row.error)
+        return cv_fail(cx, CV_E_NOMEM, "no memory for a row");
+    c->kept_at += (size_t)(end - at);
+    conn_of(c)->kept_bytes -= (size_t)(end - at);
+    at = c->kept_row.data;
+    for (size_t i = 0; i < c->base.column_count; i++) {
+        cv__pg_cell *cell = &c->columns[i].cell;
+        memcpy(&cell->len, at, sizeof cell->len);
+        cell->data = at + sizeof cell->len;
+        at = cell->data + (cell->len > 0 ? cell->len : 0);
+    }
+    return 1;
+}
+
+static int take_ahead(cv__pg_cursor *c)
+{
+    c->row = c->ahead[0];
+    c->ahead[0] = c->ahead[1];
+    c->ahead_count--;
+    for (size_t i = 0; i < c->base.column_count; i++) {
+        int at = (int)i;
+        int len = PQgetisnull(c->row, 0, at) ? -1 : PQgetlength(c->row, 0, at);
+        c->columns[i].cell = (cv__pg_cell){PQgetvalue(c->row, 0, at), len};
+    }
+    return 1;
+}
+
+static int take_end(cv_ctx *cx, cv__pg_cursor *c, cv_result *ret_result)
+{
+    if (c->end == ENDS_FAILED)
+        return cv__pg_fail_result(cx, conn_of(c), c->failure);
+    if (c->end == ENDS_DROPPED)
+        return cv_fail(cx, CV_E_STATE, "the rows are gone: the transaction that they were read in was rolled back");
+    if (ret_result)
+        *ret_result = c->result;
+    return 0;
+}
+
+/* 1 with the cells of the next row set, 0 at the end. */
+static int take_row(cv_ctx *cx, cv__pg_cursor *c)
+{
+    if (c->kept_at < c->kept.len)
+        return take_kept(cx, c);
+    if (c->ahead_count == 0 && conn_of(c)->live == c) {
+        int rc = read_wire(cx, c, false, &c->ahead[0]);
+        if (rc <= 0)
+            return rc;
+        c->ahead_count = 1;
+    }
+    return c->ahead_count > 0 ? take_ahead(c) : 0;
+}
+
+int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result)
+{
+    cv__pg_cursor *c = cursor_of(cursor);
+    clear_row(c, c->row);
+    c->row = NULL;
+    int rc = take_row(cx, c);
+    if (rc < 0)
+        return rc;
+    return rc > 0 ? decode_row(cx, c, cells) : take_end(cx, c, ret_result);
+}
+
+/* --- finishing --- */
+
+void cv__pg_finish(cv_ctx *cx, cv__cursor *cursor)
+{
+    if (!cursor)
+        return;
+    cv__pg_cursor *c = cursor_of(cursor);
+    cv__pg_conn *conn = conn_of(c);
+    if (conn->live == c && !conn->base.broken) {
+        cv_error *first = cv_error_take(cx);
+        CV_SHIELD(cx, CV__PG_CLEANUP_MS)
+        {
+            if (cv__pg_drop_rows(cx, conn) < 0 && conn->live)
+                conn->base.broken = true;
+        }
+        if (!first)
+            cv_error_clear(cx);
+        cv_error_put_back(cx, first);
+    }
+    cv__pg_cursor_free(c);
+}

@@ -1,0 +1,200 @@
+/* Binary results, by the type that the server declares. Formats: the ..._send functions of PostgreSQL's backend. */
+#include "db/postgres/postgres.h"
+#include "db/postgres/types.h"
+#include <endian.h>
+
+static uint16_t read_u16(const char *at)
+{
+    uint16_t big;
+    memcpy(&big, at, sizeof big);
+    return be16toh(big);
+}
+
+static uint32_t read_u32(const char *at)
+{
+    uint32_t big;
+    memcpy(&big, at, sizeof big);
+    return be32toh(big);
+}
+
+static uint64_t read_u64(const char *at)
+{
+    uint64_t big;
+    memcpy(&big, at, sizeof big);
+    return be64toh(big);
+}
+
+static int decode_bool(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 1)
+        return CV_E_TYPE;
+    *ret_value = cv_value_bool(cell.data[0] != 0);
+    return 0;
+}
+
+static int decode_int2(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 2)
+        return CV_E_TYPE;
+    *ret_value = cv_value_i64((int16_t)read_u16(cell.data));
+    return 0;
+}
+
+static int decode_int4(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 4)
+        return CV_E_TYPE;
+    *ret_value = cv_value_i64((int32_t)read_u32(cell.data));
+    return 0;
+}
+
+/* Object identifiers and transaction numbers have no sign. */
+static int decode_oid(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 4)
+        return CV_E_TYPE;
+    *ret_value = cv_value_i64((int64_t)read_u32(cell.data));
+    return 0;
+}
+
+static int decode_int8(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 8)
+        return CV_E_TYPE;
+    *ret_value = cv_value_i64((int64_t)read_u64(cell.data));
+    return 0;
+}
+
+static int decode_float4(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 4)
+        return CV_E_TYPE;
+    uint32_t bits = read_u32(cell.data);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    *ret_value = cv_value_f64((double)value);
+    return 0;
+}
+
+static int decode_float8(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 8)
+        return CV_E_TYPE;
+    uint64_t bits = read_u64(cell.data);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    *ret_value = cv_value_f64(value);
+    return 0;
+}
+
+static int decode_text(cv__pg_cell cell, cv_value *ret_value)
+{
+    *ret_value = cv_value_str(cv_str_make(cell.data, (size_t)cell.len));
+    return 0;
+}
+
+static int decode_json(cv__pg_cell cell, cv_value *ret_value)
+{
+    *ret_value = cv_value_json((cv_json){cv_str_make(cell.data, (size_t)cell.len)});
+    return 0;
+}
+
+/* A version byte, then the text. */
+static int decode_jsonb(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len < 1 || cell.data[0] != 1)
+        return CV_E_TYPE;
+    *ret_value = cv_value_json((cv_json){cv_str_make(cell.data + 1, (size_t)cell.len - 1)});
+    return 0;
+}
+
+static int decode_bytea(cv__pg_cell cell, cv_value *ret_value)
+{
+    *ret_value = cv_value_bytes((cv_bytes){(const uint8_t *)cell.data, (size_t)cell.len});
+    return 0;
+}
+
+/* Beyond years 1 to 9999 lie the infinities, too. */
+static int decode_time(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 8)
+        return CV_E_TYPE;
+    int64_t us = (int64_t)read_u64(cell.data);
+    if (us < CV_TIME_MIN_US - CV__PG_EPOCH_US || us > CV_TIME_MAX_US - CV__PG_EPOCH_US)
+        return CV_E_RANGE;
+    *ret_value = cv_value_time((cv_time){us + CV__PG_EPOCH_US});
+    return 0;
+}
+
+#define DAY_US INT64_C(86400000000)
+
+static int decode_date(cv__pg_cell cell, cv_value *ret_value)
+{
+    if (cell.len != 4)
+        return CV_E_TYPE;
+    int64_t days = (int64_t)(int32_t)read_u32(cell.data) + CV__PG_EPOCH_DAYS;
+    if (days < CV_TIME_MIN_US / DAY_US || days > CV_TIME_MAX_US / DAY_US)
+        return CV_E_RANGE;
+    *ret_value = cv_value_date((cv_date){(int32_t)days});
+    return 0;
+}
+
+static int decode_uuid(cv__pg_cell cell, cv_value *ret_value)
+{
+    cv_uuid uuid;
+    if (cell.len != sizeof uuid.bytes)
+        return CV_E_TYPE;
+    memcpy(uuid.bytes, cell.data, sizeof uuid.bytes);
+    *ret_value = cv_value_uuid(uuid);
+    return 0;
+}
+
+/* What functions without a result return. */
+static int decode_void(cv__pg_cell cell, cv_value *ret_value)
+{
+    (void)cell;
+    *ret_value = cv_value_null();
+    return 0;
+}
+
+static const struct {
+    Oid type;
+    cv__pg_decode_fn *decode;
+} decoders[] = {
+    {CV__PG_INT8, decode_int8},
+    {CV__PG_INT4, decode_int4},
+    {CV__PG_TEXT, decode_text},
+    {CV__PG_VARCHAR, decode_text},
+    {CV__PG_BOOL, decode_bool},
+    {CV__PG_TIMESTAMPTZ, decode_time},
+    {CV__PG_NUMERIC, cv__pg_decode_numeric},
+    {CV__PG_FLOAT8, decode_float8},
+    {CV__PG_INT2, decode_int2},
+    {CV__PG_FLOAT4, decode_float4},
+    {CV__PG_BYTEA, decode_bytea},
+    {CV__PG_TIMESTAMP, decode_time},
+    {CV__PG_DATE, decode_date},
+    {CV__PG_UUID, decode_uuid},
+    {CV__PG_JSON, decode_json},
+    {CV__PG_JSONB, decode_jsonb},
+    {CV__PG_BPCHAR, decode_text},
+    {CV__PG_NAME, decode_text},
+    {CV__PG_OID, decode_oid},
+    {CV__PG_XID, decode_oid},
+    {CV__PG_CID, decode_oid},
+    {CV__PG_REGCLASS, decode_oid},
+    {CV__PG_REGTYPE, decode_oid},
+    {CV__PG_REGPROC, decode_oid},
+    {CV__PG_CHAR, decode_text},
+    {CV__PG_UNKNOWN, decode_text},
+    {CV__PG_XML, decode_text},
+    {CV__PG_VOID, decode_void},
+};
+
+cv__pg_decode_fn *cv__pg_decoder(Oid type)
+{
+    for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
+        if (decoders[i].type == type)
+            return decoders[i].decode;
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* The table of the PostgreSQL driver. */
+#include "db/postgres/postgres.h"
+
+static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
+{
+    cv__pg_shared *shared;
+    CV_TRY(cv__pg_shared_new(cx, url, options, &shared));
+    *ret_shared = shared;
+    return 0;
+}
+
+static void close_database(void *shared)
+{
+    cv__pg_shared_free(shared);
+}
+
+const cv__driver cv__driver_postgres = {
+    .name = "postgres",
+    .dialect = &cv__dialect_postgres,
+    .default_readers = 10,
+    .default_writers = 0,
+    .open = open_database,
+    .close = close_database,
+    .connect = cv__pg_connect,
+    .disconnect = cv__pg_disconnect,
+    .reset = cv__pg_reset,
+    .is_clean = cv__pg_is_clean,
+    .is_alive = cv__pg_is_alive,
+    .execute = cv__pg_execute,
+    .fetch = cv__pg_fetch,
+    .finish = cv__pg_finish,
+    .begin = cv__pg_begin,
+    .commit = cv__pg_commit,
+    .rollback = cv__pg_rollback,
+    .savepoint = cv__pg_savepoint,
+    .release = cv__pg_release,
+    .rollback_to = cv__pg_rollback_to,
+};

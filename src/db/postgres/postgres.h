@@ -1,0 +1,210 @@
+/* The PostgreSQL driver from the inside: one connection, its prepared statements, its cursors.
+ *
+ * A connection carries the answer of at most one statement at a time: `live` is the cursor whose rows are still on the
+ * wire. Everything that sends something reads the rest of it into memory first (cv__pg_make_ready), so that the wire is
+ * idle between calls, except below a live cursor. Whoever cannot read an answer to its end (deadline, cancellation,
+ * lost server) marks the connection broken: nothing may be sent on it any more. */
+#ifndef COVET_SRC_DB_POSTGRES_POSTGRES_H
+#define COVET_SRC_DB_POSTGRES_POSTGRES_H
+
+#include "db/db_driver.h"
+#include "db/statement_cache.h"
+#include "rt/wait.h"
+#include <libpq-fe.h>
+
+/** Rows of open cursors that one connection keeps in memory for the sake of other statements. */
+#define CV__PG_KEEP_MAX_BYTES ((size_t)16 << 20)
+/** libpq never gives memory back to the system before the connection is closed: one that had a larger row or statement
+ * is not used again. */
+#define CV__PG_SWOLLEN_BYTES ((size_t)4 << 20)
+/** The budget for clean-up that nobody waits for. */
+#define CV__PG_CLEANUP_MS 50
+
+/** What all connections of one database share: made by open, constant afterwards. */
+typedef struct cv__pg_shared {
+    cv_arena *arena;  /* holds everything here */
+    const char *host; /* a name, an address, or a socket folder that begins with a slash */
+    int port;
+    const char *place;     /* for messages: "127.0.0.1:5432" */
+    const char **keywords; /* for PQconnectStartParams, ended by NULL; the first is hostaddr, set by each attempt */
+    const char **values;
+    size_t statement_cache; /* prepared statements kept per connection */
+    int64_t connect_timeout_ms;
+} cv__pg_shared;
+
+typedef struct cv__pg_cursor cv__pg_cursor;
+
+typedef struct cv__pg_conn {
+    cv__conn base;
+    const cv__pg_shared *shared;
+    PGconn *pg;
+    cv__poll *poll; /* of the socket, once connected */
+    cv__statement_cache statements;
+    uint64_t names; /* numbers the prepared statements */
+    cv_buf stale;   /* DEALLOCATE commands of statements that left the cache */
+    size_t stale_count;
+    cv_link cursors;     /* all that are open */
+    cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */
+    size_t kept_bytes;   /* rows of cursors in memory */
+    bool touched;        /* session settings may differ from those after connect */
+    bool checks_client;  /* the server looks for our hang-up while it works */
+    bool swollen;
+} cv__pg_conn;
+
+static inline cv__pg_conn *cv__pg_conn_of(cv__conn *conn)
+{
+    return (cv__pg_conn *)(void *)conn;
+}
+
+/* --- options.c --- */
+
+/** The shared state of a URL and options; free with cv__pg_shared_free (NULL allowed), which overwrites the password.
+ * CV_E_CONFIG, CV_E_NOMEM. Does not suspend. */
+CV_CHECKED int cv__pg_shared_new(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
+                                 cv__pg_shared **ret_shared);
+void cv__pg_shared_free(cv__pg_shared *shared);
+
+/* --- connect.c: the driver's connect, disconnect, is_alive --- */
+
+CV_CHECKED int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
+void cv__pg_disconnect(cv__conn *conn);
+bool cv__pg_is_alive(cv__conn *conn);
+
+/* --- wire.c: what goes over the socket --- */
+
+/** The next result of the statement under way, after waiting for it; NULL when the statement is over. The caller clears
+ *  it. CV_E_CONNECTION_LOST, CV_E_TIMEOUT, CV_E_CANCELLED: the connection is broken then. Suspends. */
+CV_CHECKED int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result);
+
+/** Read the statement under way to its end and drop its rows. `*ret_failure` is the first failure among the results, to
+ * be cleared, or NULL. Errors as above. Suspends. */
+CV_CHECKED int cv__pg_read_to_end(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_failure);
+
+/** Read the statement under way to its end, when nothing but its success matters any more: the story of the first error
+ *  among the results, 0 otherwise. Suspends. */
+CV_CHECKED int cv__pg_finish_statement(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Fail with a result that is no success, after the statement was read to its end. Takes the result. Suspends. */
+int cv__pg_fail_statement(cv_ctx *cx, cv__pg_conn *conn, PGresult *result);
+
+/** Mark the connection broken and report what libpq says about it as CV_E_CONNECTION_LOST. */
+int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Run commands of the driver's own, without parameters and rows. `ret_tag` (may be NULL, at least 64 bytes) gets the
+ *  command tag of the last one. The wire must be ready. Suspends. */
+CV_CHECKED int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag);
+#define CV__PG_TAG_BYTES 64
+
+/** Make the wire ready for a statement: the rest of a live cursor is read into memory, statements that left the cache
+ *  are deallocated. CV_E_LIMIT when the rows are too many. Suspends. */
+CV_CHECKED int cv__pg_make_ready(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Take over what libpq knows when a statement is over: inside a transaction or not, connection usable or not. */
+void cv__pg_note_state(cv__pg_conn *conn);
+
+/* --- errors.c --- */
+
+/** The code of ours for an SQLSTATE; CV_E_DB for those without one. */
+int cv__pg_error_code(const char *sqlstate);
+
+/** Whether the server refused because of what the connection had prepared, before it did anything: the table was
+ * changed since, or somebody deallocated the statement. NULL and other results: false. */
+bool cv__pg_is_outdated(const PGresult *result);
+
+/** Report an error result as the story of the context, and return its code. */
+int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result);
+
+/** Report the failure of a connection attempt. `*ret_answered` tells whether a server gave the refusal, so that trying
+ *  another address of the same host is of no use. */
+int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_shared *shared, const PGconn *pg, bool *ret_answered);
+
+/* --- params.c --- */
+
+/** Parameters as libpq takes them. Type 0 lets the server infer. */
+typedef struct cv__pg_params {
+    int count;
+    Oid *types;
+    const char **values;
+    int *lengths;
+    int *formats;
+    size_t bytes;
+} cv__pg_params;
+
+/** Encode values; memory from the context's arena. CV_E_LIMIT for too many, CV_E_INVALID for a text with a NUL byte.
+ *  Does not suspend. */
+CV_CHECKED int cv__pg_params_make(cv_ctx *cx, const cv_value *values, size_t count, cv__pg_params *ret_params);
+
+/* --- decode.c --- */
+
+/** A cell of a row in binary form; `len` is -1 for NULL. */
+typedef struct cv__pg_cell {
+    const char *data;
+    int len;
+} cv__pg_cell;
+
+/** Decode a cell that is not NULL; views into the cell. CV_E_RANGE, CV_E_INVALID, CV_E_TYPE (malformed), without a
+ * story. */
+typedef int cv__pg_decode_fn(cv__pg_cell cell, cv_value *ret_value);
+
+/** The decoder of a type, or NULL when there is none. */
+cv__pg_decode_fn *cv__pg_decoder(Oid type);
+
+/* --- numeric.c --- */
+
+/** The binary form of NUMERIC, exactly. CV_E_RANGE beyond 38 digits and for NaN and infinities. */
+int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value);
+
+/* --- statement.c --- */
+
+CV_CHECKED int cv__pg_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
+                              cv__cursor **ret_cursor);
+
+/** The free function of the statement cache: the statement will be deallocated on the server by and by. `conn` is the
+ * cv__pg_conn. */
+void cv__pg_prepared_free(void *conn, cv__cached_statement *entry);
+
+/** What a successful result tells of a command. */
+cv_result cv__pg_result_of(PGresult *result);
+
+/* --- cursor.c --- */
+
+/** Make a cursor of the statement under way. `first` is its first result (a row, or the end of no rows) and becomes the
+ * cursor's in every case. Reads one result more, so that a statement with one row is over, and its transaction
+ * committed, before the row is handed out. CV_E_TYPE for a column of a type without a decoder. Suspends. */
+CV_CHECKED int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv__statement *statement,
+                                  cv__cursor **ret_cursor);
+CV_CHECKED int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
+void cv__pg_finish(cv_ctx *cx, cv__cursor *cursor);
+
+/** Read the rest of the live cursor into memory. CV_E_LIMIT leaves it live, with no row lost. Suspends. */
+CV_CHECKED int cv__pg_keep_rows(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Drop the rows of the live cursor: fetching from it is CV_E_STATE afterwards. Suspends. */
+CV_CHECKED int cv__pg_drop_rows(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Free a cursor's memory and take it out of its connection. Does not suspend. */
+void cv__pg_cursor_free(cv__pg_cursor *cursor);
+
+/** Free all cursors of a connection that is going away. */
+void cv__pg_cursors_free(cv__pg_conn *conn);
+
+/* --- transaction.c --- */
+
+CV_CHECKED int cv__pg_begin(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
+CV_CHECKED int cv__pg_commit(cv_ctx *cx, cv__conn *conn);
+CV_CHECKED int cv__pg_rollback(cv_ctx *cx, cv__conn *conn);
+CV_CHECKED int cv__pg_savepoint(cv_ctx *cx, cv__conn *conn, int level);
+CV_CHECKED int cv__pg_release(cv_ctx *cx, cv__conn *conn, int level);
+CV_CHECKED int cv__pg_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
+
+/* --- session.c: what a connection is set to, and set back to --- */
+
+/** Settings that the start-up message cannot carry, after connect. Suspends. */
+CV_CHECKED int cv__pg_session_start(cv_ctx *cx, cv__pg_conn *conn);
+CV_CHECKED int cv__pg_reset(cv_ctx *cx, cv__conn *conn);
+bool cv__pg_is_clean(const cv__conn *conn);
+
+/** Whether a statement may change settings, locks or temporary objects of the session. Errs on the side of yes. */
+bool cv__pg_touches_session(cv_str sql);
+
+#endif

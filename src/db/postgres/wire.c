@@ -1,0 +1,170 @@
+/* Sending and receiving without blocking: libpq's non-blocking calls, and a poll handle for what has to be waited for.
+ */
+#include "db/postgres/postgres.h"
+
+int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn)
+{
+    conn->base.broken = true;
+    char reason[256];
+    const char *said = PQerrorMessage(conn->pg);
+    size_t len = strcspn(said, "\n");
+    snprintf(reason, sizeof reason, "%.*s", (int)(len < 200 ? len : 200), said);
+    int rc = cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL at \"%s\" was lost: %s",
+                     conn->shared->place, len > 0 ? reason : "the server closed it");
+    cv_error_place(cx, "08006", NULL, NULL, NULL);
+    return rc;
+}
+
+/* Wait until the socket can be read, or written while libpq has something left to send. */
+static int wait_socket(cv_ctx *cx, cv__pg_conn *conn, bool unsent)
+{
+    int events;
+    int rc = cv__poll_wait(cx, conn->poll, UV_READABLE | (unsent ? UV_WRITABLE : 0), &events);
+    if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT) {
+        conn->base.broken = true;
+        return cv_fail(cx, rc, "could not wait for the answer of PostgreSQL: %s", cv_error_text(rc));
+    }
+    if (rc < 0) {
+        cv_error_clear(cx); /* libpq will say what is wrong with the socket */
+        events = UV_READABLE;
+    }
+    if ((events & ~UV_WRITABLE) && !PQconsumeInput(conn->pg))
+        return cv__pg_lost(cx, conn);
+    if (rc < 0 && PQisBusy(conn->pg))
+        return cv__pg_lost(cx, conn);
+    return 0;
+}
+
+int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result)
+{
+    if (conn->base.broken)
+        return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
+    while (PQisBusy(conn->pg)) {
+        int unsent = PQflush(conn->pg);
+        if (unsent < 0)
+            return cv__pg_lost(cx, conn);
+        CV_TRY(wait_socket(cx, conn, unsent > 0));
+    }
+    *ret_result = PQgetResult(conn->pg);
+    if (!*ret_result)
+        cv__pg_note_state(conn);
+    return 0;
+}
+
+void cv__pg_note_state(cv__pg_conn *conn)
+{
+    PGTransactionStatusType status = PQtransactionStatus(conn->pg);
+    conn->base.in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+    if (status == PQTRANS_UNKNOWN || PQstatus(conn->pg) != CONNECTION_OK)
+        conn->base.broken = true;
+}
+
+static bool is_copy(ExecStatusType status)
+{
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+static bool is_failure(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_SINGLE_TUPLE;
+}
+
+/* What a result means for a statement of which only the success matters. */
+static int judge(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (is_copy(status)) {
+        conn->base.broken = true;
+        return cv_fail(cx, CV_E_UNSUPPORTED, "cannot run COPY as a statement: its data has a protocol of its own");
+    }
+    return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ? cv__pg_fail_result(cx, conn, result) : 0;
+}
+
+int cv__pg_fail_statement(cv_ctx *cx, cv__pg_conn *conn, PGresult *result)
+{
+    int rc = judge(cx, conn, result);
+    PQclear(result);
+    if (rc == 0) {
+        conn->base.broken = true;
+        return cv_fail(cx, CV_E_INTERNAL, "PostgreSQL sent an answer that does not belong here");
+    }
+    if (conn->base.broken)
+        return rc;
+    PGresult *later;
+    cv_error *first = cv_error_take(cx);
+    if (cv__pg_read_to_end(cx, conn, &later) == 0)
+        PQclear(later);
+    cv_error_put_back(cx, first);
+    return rc;
+}
+
+int cv__pg_read_to_end(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_failure)
+{
+    *ret_failure = NULL;
+    for (;;) {
+        PGresult *result;
+        int rc = cv__pg_next_result(cx, conn, &result);
+        if (rc < 0) {
+            PQclear(*ret_failure);
+            *ret_failure = NULL;
+            return rc;
+        }
+        if (!result)
+            return 0;
+        if (!*ret_failure && is_failure(result))
+            *ret_failure = result;
+        else
+            PQclear(result);
+        if (*ret_failure && is_copy(PQresultStatus(*ret_failure)))
+            return 0; /* this has no end */
+    }
+}
+
+int cv__pg_finish_statement(cv_ctx *cx, cv__pg_conn *conn)
+{
+    PGresult *failure;
+    CV_TRY(cv__pg_read_to_end(cx, conn, &failure));
+    return failure ? cv__pg_fail_statement(cx, conn, failure) : 0;
+}
+
+int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag)
+{
+    CV_TRY(cv__wait_check(cx, "send a command to PostgreSQL"));
+    if (!PQsendQuery(conn->pg, sql))
+        return cv__pg_lost(cx, conn);
+    for (;;) {
+        PGresult *result;
+        CV_TRY(cv__pg_next_result(cx, conn, &result));
+        if (!result)
+            return 0;
+        if (is_failure(result))
+            return cv__pg_fail_statement(cx, conn, result);
+        if (ret_tag)
+            snprintf(ret_tag, CV__PG_TAG_BYTES, "%s", PQcmdStatus(result));
+        PQclear(result);
+    }
+}
+
+/* Many at a time, so that the cost of a round trip is shared. */
+#define STALE_BATCH 16
+
+static int deallocate_stale(cv_ctx *cx, cv__pg_conn *conn)
+{
+    if (conn->stale_count < STALE_BATCH || PQtransactionStatus(conn->pg) == PQTRANS_INERROR)
+        return 0;
+    int rc = cv__pg_command(cx, conn, conn->stale.data, NULL);
+    cv_buf_clear(&conn->stale);
+    conn->stale_count = 0;
+    return rc;
+}
+
+int cv__pg_make_ready(cv_ctx *cx, cv__pg_conn *conn)
+{
+    if (conn->base.broken)
+        return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
+    CV_TRY(cv__wait_check(cx, "run a statement"));
+    if (conn->live)
+        CV_TRY(cv__pg_keep_rows(cx, conn));
+    return deallocate_stale(cx, conn);
+}
