@@ -19,11 +19,18 @@
 
 /* --- databases and sessions --- */
 
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    (void)message;
+}
+
 PGconn *test_session_open(const char *url)
 {
     PGconn *session = PQconnectdb(url);
     if (PQstatus(session) != CONNECTION_OK)
         fail_msg("a watching session cannot connect: %s", PQerrorMessage(session));
+    PQsetNoticeProcessor(session, ignore_notice, NULL);
     return session;
 }
 
