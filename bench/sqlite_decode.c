@@ -1,11 +1,8 @@
 /* Rows of SQLite into structs: cv_all against the loop that one writes by hand, sqlite3_step with sqlite3_column_*,
  * into the same structs, with texts copied into a plain bump buffer and a growing array. */
-#include "sqlite_file.h"
+#include "sqlite_bench.h"
 
-#include <covet/query.h>
-#include <covet/runtime.h>
-
-enum { ROWS = 100000, RUNS = 15 };
+enum { ROWS = 100000 };
 
 struct item {
     int64_t id;
@@ -20,22 +17,13 @@ CV_MODEL(item, "items", CV_ID(id), CV_CHAR(name, .max_length = 100), CV_TEXT(sum
          CV_CHAR(vendor, .max_length = 50), CV_FLOAT(weight), CV_BOOLEAN(active), CV_DATETIME(created),
          CV_INTEGER(stock))
 
-static void fill(const sqlite_file *file)
-{
-    sqlite3 *db = sqlite_file_open(file);
-    static const char sql[] =
-        "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(100) NOT NULL, summary TEXT NOT NULL,"
-        " vendor VARCHAR(50) NOT NULL, weight REAL NOT NULL, active BOOLEAN NOT NULL, created DATETIME NOT NULL,"
-        " stock BIGINT);"
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-        " INSERT INTO items SELECT i, 'item number ' || i, 'a text of some forty to fifty bytes, about ' || i,"
-        " 'vendor ' || (i % 97), i * 0.25, i % 2, 1700000000000000 + i, CASE WHEN i % 3 THEN i END FROM n";
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
-        fprintf(stderr, "could not fill the table: %s\n", sqlite3_errmsg(db));
-        exit(1);
-    }
-    sqlite3_close(db);
-}
+static const char fill[] =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(100) NOT NULL, summary TEXT NOT NULL,"
+    " vendor VARCHAR(50) NOT NULL, weight REAL NOT NULL, active BOOLEAN NOT NULL, created DATETIME NOT NULL,"
+    " stock BIGINT);"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+    " INSERT INTO items SELECT i, 'item number ' || i, 'a text of some forty to fifty bytes, about ' || i,"
+    " 'vendor ' || (i % 97), i * 0.25, i % 2, 1700000000000000 + i, CASE WHEN i % 3 THEN i END FROM n";
 
 /* ---- by hand ---- */
 
@@ -123,54 +111,16 @@ static double with_covet(cv_ctx *cx, int64_t *ret_sum)
     return took;
 }
 
-static int open_covet(const sqlite_file *file, cv_ctx **ret_cx, cv_registry **ret_registry, cv_db **ret_db)
-{
-    cv_ctx *cx;
-    CV_TRY(cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &cx));
-    cv_registry *registry = cv_registry_new(cx);
-    if (!registry)
-        return CV_E_NOMEM;
-    CV_TRY(cv_registry_add(cx, registry, "bench", item_model()));
-    CV_TRY(cv_registry_check(cx, registry));
-    cv_use_registry(cx, registry);
-    CV_TRY(cv_db_open(cx, file->url, NULL, ret_db));
-    cv_use_db(cx, *ret_db);
-    *ret_cx = cx;
-    *ret_registry = registry;
-    return 0;
-}
-
 int main(void)
 {
-    sqlite_file file;
-    cv_ctx *cx;
-    cv_registry *registry;
-    cv_db *covet;
-    double ours[RUNS], theirs[RUNS];
-    int64_t our_sum = 0, their_sum = 1;
-    if (!sqlite_file_make(&file))
-        return 1;
-    fill(&file);
-    if (open_covet(&file, &cx, &registry, &covet) < 0)
-        return 1;
-    sqlite3 *db = sqlite_file_open(&file);
-    for (int i = -2; i < RUNS; i++) {
-        double hand = by_hand(db, &their_sum), mine = with_covet(cx, &our_sum);
-        if (i < 0) /* both warm up */
-            continue;
-        theirs[i] = ROWS * 1e9 / hand;
-        ours[i] = ROWS * 1e9 / mine;
-    }
-    sqlite3_close(db);
-    cv_db_close(cx, covet);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
-    sqlite_file_remove(&file);
-    if (our_sum != their_sum)
-        return 1;
-    double us = median(ours, RUNS), them = median(theirs, RUNS);
-    printf("{\"bench\":\"sqlite-decode\",\"unit\":\"rows/s\",\"ours\":%.0f,\"peer\":\"sqlite3_column_* by hand\","
-           "\"theirs\":%.0f,\"ratio\":%.3f,\"runs\":%d}\n",
-           us, them, us / them, RUNS);
-    return 0;
+    return sqlite_bench_run(&(sqlite_bench){
+        .name = "sqlite-decode",
+        .unit = "rows/s",
+        .peer = "sqlite3_column_* by hand",
+        .model = item_model,
+        .fill = fill,
+        .units = ROWS,
+        .by_hand = by_hand,
+        .with_covet = with_covet,
+    });
 }

@@ -1,12 +1,10 @@
 /* One row by its key, of 1,000,000: a thousand fibers with cv_get against a bare prepared statement in a loop, each
  * statement a transaction of its own; same file, same settings, same keys in the same order. */
-#include "sqlite_file.h"
+#include "sqlite_bench.h"
 
 #include <covet/fiber.h>
-#include <covet/query.h>
-#include <covet/runtime.h>
 
-enum { ROWS = 1000000, FIBERS = 1000, GETS = 100, RUNS = 11 };
+enum { ROWS = 1000000, FIBERS = 1000, GETS = 100 };
 
 struct item {
     int64_t id;
@@ -16,20 +14,11 @@ struct item {
 
 CV_MODEL(item, "items", CV_ID(id), CV_CHAR(name, .max_length = 100), CV_INTEGER(amount))
 
-static void fill(const sqlite_file *file)
-{
-    sqlite3 *db = sqlite_file_open(file);
-    static const char sql[] =
-        "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(100) NOT NULL, amount BIGINT NOT NULL);"
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
-        " INSERT INTO items SELECT i, 'a name of some thirty to forty bytes ' || i, i * 7 FROM n;"
-        "PRAGMA wal_checkpoint(TRUNCATE)";
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) {
-        fprintf(stderr, "could not fill the table: %s\n", sqlite3_errmsg(db));
-        exit(1);
-    }
-    sqlite3_close(db);
-}
+static const char fill[] =
+    "CREATE TABLE items (id INTEGER PRIMARY KEY AUTOINCREMENT, name VARCHAR(100) NOT NULL, amount BIGINT NOT NULL);"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
+    " INSERT INTO items SELECT i, 'a name of some thirty to forty bytes ' || i, i * 7 FROM n;"
+    "PRAGMA wal_checkpoint(TRUNCATE)";
 
 static int64_t key_of(unsigned fiber, unsigned step)
 {
@@ -101,54 +90,16 @@ static double with_covet(cv_ctx *cx, int64_t *ret_sum)
     return took;
 }
 
-static int open_covet(const sqlite_file *file, cv_ctx **ret_cx, cv_registry **ret_registry, cv_db **ret_db)
-{
-    cv_ctx *cx;
-    CV_TRY(cv_runtime_new(NULL, &cx));
-    cv_registry *registry = cv_registry_new(cx);
-    if (!registry)
-        return CV_E_NOMEM;
-    CV_TRY(cv_registry_add(cx, registry, "bench", item_model()));
-    CV_TRY(cv_registry_check(cx, registry));
-    cv_use_registry(cx, registry);
-    CV_TRY(cv_db_open(cx, file->url, NULL, ret_db));
-    cv_use_db(cx, *ret_db);
-    *ret_cx = cx;
-    *ret_registry = registry;
-    return 0;
-}
-
 int main(void)
 {
-    sqlite_file file;
-    cv_ctx *cx;
-    cv_registry *registry;
-    cv_db *covet;
-    double ours[RUNS], theirs[RUNS];
-    int64_t our_sum = 0, their_sum = 1;
-    if (!sqlite_file_make(&file))
-        return 1;
-    fill(&file);
-    if (open_covet(&file, &cx, &registry, &covet) < 0)
-        return 1;
-    sqlite3 *db = sqlite_file_open(&file);
-    for (int i = -2; i < RUNS; i++) {
-        double hand = by_hand(db, &their_sum), mine = with_covet(cx, &our_sum);
-        if (i < 0) /* both warm up */
-            continue;
-        theirs[i] = FIBERS * GETS * 1e9 / hand;
-        ours[i] = FIBERS * GETS * 1e9 / mine;
-    }
-    sqlite3_close(db);
-    cv_db_close(cx, covet);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
-    sqlite_file_remove(&file);
-    if (our_sum != their_sum)
-        return 1;
-    double us = median(ours, RUNS), them = median(theirs, RUNS);
-    printf("{\"bench\":\"sqlite-point\",\"unit\":\"gets/s\",\"ours\":%.0f,\"peer\":\"a prepared statement in a loop\","
-           "\"theirs\":%.0f,\"ratio\":%.3f,\"runs\":%d}\n",
-           us, them, us / them, RUNS);
-    return 0;
+    return sqlite_bench_run(&(sqlite_bench){
+        .name = "sqlite-point",
+        .unit = "gets/s",
+        .peer = "a prepared statement in a loop",
+        .model = item_model,
+        .fill = fill,
+        .units = FIBERS * GETS,
+        .by_hand = by_hand,
+        .with_covet = with_covet,
+    });
 }

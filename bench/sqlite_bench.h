@@ -1,0 +1,151 @@
+/* What the benchmarks of SQLite share: a database file, the two sides run in turn over it, and the line of the result.
+ */
+#ifndef COVET_BENCH_SQLITE_BENCH_H
+#define COVET_BENCH_SQLITE_BENCH_H
+
+#include <covet/query.h>
+#include <covet/runtime.h>
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct sqlite_file {
+    char folder[64], path[96], url[128];
+} sqlite_file;
+
+static inline bool sqlite_file_make(sqlite_file *file)
+{
+    strcpy(file->folder, "/tmp/covet-bench-XXXXXX");
+    if (!mkdtemp(file->folder))
+        return false;
+    snprintf(file->path, sizeof file->path, "%s/bench.db", file->folder);
+    snprintf(file->url, sizeof file->url, "sqlite:///%s", file->path);
+    return true;
+}
+
+static inline void sqlite_file_remove(const sqlite_file *file)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
+    char path[128];
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s%s", file->path, endings[i]);
+        unlink(path);
+    }
+    rmdir(file->folder);
+}
+
+/* By hand, as fast as it goes: no mutexes, the same journal, durability and cache. */
+static inline sqlite3 *sqlite_file_open(const sqlite_file *file)
+{
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(file->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
+            SQLITE_OK ||
+        sqlite3_exec(db, "PRAGMA journal_mode=wal; PRAGMA synchronous=full; PRAGMA cache_size=-16384", NULL, NULL,
+                     NULL) != SQLITE_OK) {
+        fprintf(stderr, "could not open %s: %s\n", file->path, sqlite3_errmsg(db));
+        exit(1);
+    }
+    return db;
+}
+
+static inline double now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static inline int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static inline double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+/* A comparison. Both sides read `units` things, give a sum of what they read, which must agree, and return nanoseconds.
+ */
+typedef struct sqlite_bench {
+    const char *name, *unit, *peer;
+    cv_model_fn *model;
+    const char *fill; /* SQL that makes and fills the table */
+    double units;
+    double (*by_hand)(sqlite3 *db, int64_t *ret_sum);
+    double (*with_covet)(cv_ctx *cx, int64_t *ret_sum);
+} sqlite_bench;
+
+enum { SQLITE_BENCH_RUNS = 15, SQLITE_BENCH_WARM_UPS = 2 };
+
+static inline void sqlite_bench_fill(const sqlite_bench *bench, const sqlite_file *file)
+{
+    sqlite3 *db = sqlite_file_open(file);
+    if (sqlite3_exec(db, bench->fill, NULL, NULL, NULL) != SQLITE_OK) {
+        fprintf(stderr, "could not fill the table: %s\n", sqlite3_errmsg(db));
+        exit(1);
+    }
+    sqlite3_close(db);
+}
+
+static inline int sqlite_bench_open(const sqlite_bench *bench, const sqlite_file *file, cv_ctx **ret_cx,
+                                    cv_registry **ret_registry, cv_db **ret_db)
+{
+    cv_ctx *cx;
+    CV_TRY(cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &cx));
+    cv_registry *registry = cv_registry_new(cx);
+    if (!registry)
+        return CV_E_NOMEM;
+    CV_TRY(cv_registry_add(cx, registry, "bench", bench->model()));
+    CV_TRY(cv_registry_check(cx, registry));
+    cv_use_registry(cx, registry);
+    CV_TRY(cv_db_open(cx, file->url, NULL, ret_db));
+    cv_use_db(cx, *ret_db);
+    *ret_cx = cx;
+    *ret_registry = registry;
+    return 0;
+}
+
+/* The exit status of the program. */
+static inline int sqlite_bench_run(const sqlite_bench *bench)
+{
+    sqlite_file file;
+    cv_ctx *cx;
+    cv_registry *registry;
+    cv_db *covet;
+    double ours[SQLITE_BENCH_RUNS], theirs[SQLITE_BENCH_RUNS];
+    int64_t our_sum = 0, their_sum = 1;
+    if (!sqlite_file_make(&file))
+        return 1;
+    sqlite_bench_fill(bench, &file);
+    if (sqlite_bench_open(bench, &file, &cx, &registry, &covet) < 0)
+        return 1;
+    sqlite3 *db = sqlite_file_open(&file);
+    for (int i = -SQLITE_BENCH_WARM_UPS; i < SQLITE_BENCH_RUNS; i++) {
+        double hand = bench->by_hand(db, &their_sum), mine = bench->with_covet(cx, &our_sum);
+        if (i < 0)
+            continue;
+        theirs[i] = bench->units * 1e9 / hand;
+        ours[i] = bench->units * 1e9 / mine;
+    }
+    sqlite3_close(db);
+    cv_db_close(cx, covet);
+    cv_runtime_free(cx);
+    cv_registry_free(registry);
+    sqlite_file_remove(&file);
+    if (our_sum != their_sum)
+        return 1;
+    double us = median(ours, SQLITE_BENCH_RUNS), them = median(theirs, SQLITE_BENCH_RUNS);
+    printf(
+        "{\"bench\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.3f,\"runs\":%d}\n",
+        bench->name, bench->unit, us, bench->peer, them, us / them, SQLITE_BENCH_RUNS);
+    return 0;
+}
+
+#endif
