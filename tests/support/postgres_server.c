@@ -273,17 +273,26 @@ static bool is_running(pid_t pid)
     return name_end && name_end[1] && name_end[2] != 'Z' && name_end[2] != 'X';
 }
 
+/* A killed server leaves its lock files, and perhaps a zombie that looks alive to the next one. */
+static void remove_locks(const test_server *server)
+{
+    char name[64], path[192];
+    path_in(server->folder, "data/postmaster.pid", path);
+    unlink(path);
+    snprintf(name, sizeof name, "sock/.s.PGSQL.%d.lock", server->port);
+    path_in(server->folder, name, path);
+    unlink(path);
+}
+
 /* They are nobody's children here: their end can only be looked for. */
 void test_server_kill(test_server *server)
 {
     pid_t pids[64];
-    char path[192];
     size_t count = signal_all(server, SIGKILL, pids);
     for (size_t i = 0; i < count; i++)
         while (is_running(pids[i]))
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    path_in(server->folder, "data/postmaster.pid", path);
-    unlink(path);
+    remove_locks(server);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
