@@ -69,11 +69,11 @@ static int fill(cv_ctx *cx, struct control_file *file)
     if (file->end == file->capacity) {
         if (file->capacity >= MAX_PARAGRAPH)
             return cv_fail(cx, CV_E_LIMIT, "%s, line %d: a paragraph is larger than 4 MiB", file->path, file->line);
-        char *larger = realloc(file->buffer, file->capacity * 2);
+        char *larger = realloc(file->buffer, file->capacity + CHUNK_BYTES);
         if (!larger)
             return cv_fail(cx, CV_E_NOMEM, "could not read \"%s\": out of memory", file->path);
         file->buffer = larger;
-        file->capacity *= 2;
+        file->capacity += CHUNK_BYTES;
     }
     size_t got = fread(file->buffer + file->end, 1, file->capacity - file->end, file->input);
     file->end += got;

@@ -47,7 +47,9 @@ static inline cv_str cv_str_make(const char *ptr, size_t len)
  * `_nocase` forms fold ASCII only. */
 static inline bool cv_str_equal(cv_str a, cv_str b)
 {
-    return a.len == b.len && !a.ptr == !b.ptr && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    if (!a.ptr || !b.ptr)
+        return a.ptr == b.ptr;
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 CV_API bool cv_str_equal_nocase(cv_str a, cv_str b);
 CV_API int cv_str_compare(cv_str a, cv_str b);

@@ -145,36 +145,57 @@ static int set_flag(cv_ctx *cx, cv__config_entry *entry, cv_str value)
     return cv__config_set(cx, entry, CV__FROM_FLAG, value, source);
 }
 
+/* A flag and what follows it: "--name=value", or "--name" and perhaps an argument of its own. */
+struct flag {
+    cv_str name;
+    cv_str value;     /* behind '='; NULL: there is none */
+    const char *next; /* the next argument; NULL: this is the last one */
+};
+
+/* What take_flag returns for a flag of ours. */
+static int take_setting(cv_ctx *cx, cv__config_entry *entry, const struct flag *flag)
+{
+    bool boolean = entry->setting->kind == CV_SETTING_BOOLEAN;
+    if (flag->value.ptr || boolean) {
+        CV_TRY(set_flag(cx, entry, flag->value.ptr ? flag->value : CV_STR("true")));
+        return 1;
+    }
+    if (!flag->next)
+        return cv_fail(cx, CV_E_CONFIG, "the flag \"--%s\" needs a value", entry->flag);
+    CV_TRY(set_flag(cx, entry, cv_str_of(flag->next)));
+    return 2;
+}
+
+static int take_negated(cv_ctx *cx, cv__config_entry *entry, const struct flag *flag)
+{
+    if (flag->value.ptr)
+        return cv_fail(cx, CV_E_CONFIG, "the flag \"--no-%s\" takes no value", entry->flag);
+    CV_TRY(set_flag(cx, entry, CV_STR("false")));
+    return 1;
+}
+
+static struct flag split_flag(cv_str argument, const char *next)
+{
+    ptrdiff_t equals = cv_str_find_char(argument, '=');
+    if (equals < 0)
+        return (struct flag){.name = argument, .next = next};
+    return (struct flag){.name = cv_str_sub(argument, 0, (size_t)equals),
+                         .value = cv_str_sub(argument, (size_t)equals + 1, argument.len),
+                         .next = next};
+}
+
 /* How many arguments the flag at argv[at] takes; 0 when it is none of ours. */
 static int take_flag(cv_ctx *cx, const cv_config *config, int at, int argc, char *const *argv)
 {
     cv_str argument = cv_str_of(argv[at]);
     if (!cv_str_starts_with(argument, CV_STR("--")))
         return 0;
-    argument = cv_str_sub(argument, 2, argument.len);
-    ptrdiff_t equals = cv_str_find_char(argument, '=');
-    cv_str name = equals < 0 ? argument : cv_str_sub(argument, 0, (size_t)equals);
-    cv__config_entry *entry = find_flag(config, name), *negated = entry ? NULL : find_negated(config, name);
-    if (negated && equals < 0) {
-        CV_TRY(set_flag(cx, negated, CV_STR("false")));
-        return 1;
-    }
-    if (negated)
-        return cv_fail(cx, CV_E_CONFIG, "the flag \"--no-%s\" takes no value", negated->flag);
-    if (!entry)
-        return 0;
-    if (equals >= 0) {
-        CV_TRY(set_flag(cx, entry, cv_str_sub(argument, (size_t)equals + 1, argument.len)));
-        return 1;
-    }
-    if (entry->setting->kind == CV_SETTING_BOOLEAN) {
-        CV_TRY(set_flag(cx, entry, CV_STR("true")));
-        return 1;
-    }
-    if (at + 1 >= argc)
-        return cv_fail(cx, CV_E_CONFIG, "the flag \"--%s\" needs a value", entry->flag);
-    CV_TRY(set_flag(cx, entry, cv_str_of(argv[at + 1])));
-    return 2;
+    struct flag flag = split_flag(cv_str_sub(argument, 2, argument.len), at + 1 < argc ? argv[at + 1] : NULL);
+    cv__config_entry *entry = find_flag(config, flag.name);
+    if (entry)
+        return take_setting(cx, entry, &flag);
+    cv__config_entry *negated = find_negated(config, flag.name);
+    return negated ? take_negated(cx, negated, &flag) : 0;
 }
 
 int cv_config_read_flags(cv_ctx *cx, cv_config *config, int *argc, char **argv)

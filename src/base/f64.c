@@ -46,7 +46,7 @@ static void collect(const char *text, struct digits *ret_digits)
         if (*at >= '0' && *at <= '9')
             ret_digits->text[count++] = *at;
     ret_digits->count = count;
-    ret_digits->point = *at ? atoi(at + 1) + 1 : count;
+    ret_digits->point = *at ? (int)strtol(at + 1, NULL, 10) + 1 : count;
 }
 
 static void any_digits(double magnitude, struct digits *ret_digits)

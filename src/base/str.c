@@ -11,7 +11,9 @@ static unsigned char fold(char c)
 
 bool cv_str_equal_nocase(cv_str a, cv_str b)
 {
-    if (a.len != b.len || !a.ptr != !b.ptr)
+    if (!a.ptr || !b.ptr)
+        return a.ptr == b.ptr;
+    if (a.len != b.len)
         return false;
     for (size_t i = 0; i < a.len; i++)
         if (fold(a.ptr[i]) != fold(b.ptr[i]))

@@ -1,6 +1,7 @@
 /* Reading: libyaml's events become a tree. Each event is consumed by one function; the open containers are a bounded
  * stack, so nothing recurses. */
 #include "base/yaml.h"
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -184,6 +185,7 @@ static int check_keys(struct reading *r, const cv__yaml_node *mapping)
 
 static int close_container(struct reading *r)
 {
+    assert(r->depth > 0); /* libyaml ends only what it began */
     const cv__yaml_node *node = r->open[--r->depth];
     return node->kind == CV__YAML_MAPPING ? check_keys(r, node) : 0;
 }

@@ -237,9 +237,7 @@ static void next_request(cv__connection *connection)
     bool useless = connection->peer_gone || (connection->server->stopping && connection->state == CV__CONNECTION_IDLE);
     if (incomplete && useless)
         cv__connection_cut(connection, false);
-    else if (incomplete)
-        start_reading(connection);
-    else if (connection->state == CV__CONNECTION_RUNNING && !cv__parser_has_bytes(&connection->parser))
+    else if (incomplete || (connection->state == CV__CONNECTION_RUNNING && !cv__parser_has_bytes(&connection->parser)))
         start_reading(connection);
 }
 

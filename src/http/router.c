@@ -5,6 +5,7 @@
 
 #include "base/ctx.h"
 #include "http/response.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PARAM_KINDS = CV__PARAM_PATH + 1 };
@@ -185,9 +186,8 @@ int cv_router_add(cv_ctx *cx, cv_router *router, unsigned methods, const char *t
                        "cannot route \"%s\": the methods are not a combination of CV_GET ... CV_OPTIONS", text);
     node *at = &router->root;
     size_t depth = 0;
-    for (node *child = at; depth < pattern.segment_count; depth++, at = child)
-        if (!(child = find_child(at, &pattern.segments[depth])))
-            break;
+    for (node *child; depth < pattern.segment_count && (child = find_child(at, &pattern.segments[depth])); at = child)
+        depth++;
     if (depth == pattern.segment_count)
         CV_TRY(check_conflict(cx, at, methods, text, &pattern));
     for (; at && depth < pattern.segment_count; depth++)
@@ -314,14 +314,13 @@ static const route *match(search *s, const node *at, size_t depth)
 
 static int set_allow(cv_response *res, unsigned methods)
 {
-    char text[64] = "";
+    char text[64];
+    size_t length = 0;
     methods |= CV_OPTIONS | (methods & CV_GET ? CV_HEAD : 0);
     for (unsigned method = CV_GET; method <= CV_OPTIONS; method <<= 1) {
-        if (!(methods & method))
-            continue;
-        if (*text)
-            strcat(text, ", ");
-        strcat(text, cv_method_name((cv_method)method));
+        if (methods & method)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", length ? ", " : "",
+                                       cv_method_name((cv_method)method));
     }
     return cv_response_header(res, "Allow", text);
 }

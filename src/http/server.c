@@ -198,7 +198,7 @@ static int bind_failed(cv_ctx *cx, const cv_server_options *options, int uv_erro
 /* SO_REUSEADDR comes from libuv; the socket exists before it is bound, so that further options can be set. */
 static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr *address)
 {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     int size = sizeof bound;
     int rc = uv_tcp_init_ex(cv__loop(cx), &server->listener, address->sa_family);
     if (rc < 0)

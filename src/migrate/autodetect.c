@@ -1,6 +1,7 @@
 /* The operations that lead from a state to the models, in an order that every engine accepts: indexes go first, then
  * columns, then tables; new tables come in the order of their references, then new columns, then indexes. */
 #include "migrate/detect.h"
+#include <assert.h>
 
 struct detection {
     cv_ctx *cx;
@@ -201,8 +202,10 @@ static size_t choose_table(const cv__schema_table **tables, size_t count, bool d
             return i;
     while (!tables[at])
         at++;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         at = find_blocker(tables, count, tables[at], dropping);
+        assert(at < count); /* each one waits, or it was found above */
+    }
     return at;
 }
 

@@ -21,7 +21,7 @@ bool cv__migration_name_ok(cv_str name)
     if (name.len < 6 || !cv__label_ok(name) || name.ptr[4] != '_')
         return false;
     for (size_t i = 0; i < 4; i++)
-        if (name.ptr[i] > '9' || name.ptr[i] == '_')
+        if (name.ptr[i] < '0' || name.ptr[i] > '9')
             return false;
     return true;
 }

@@ -113,7 +113,7 @@ static int create_table(cv_ctx *cx, cv__state *state, const char *label, const c
 
 static int drop_table(cv_ctx *cx, cv__state *state, const char *label, const cv__operation *operation)
 {
-    size_t at;
+    size_t at = 0;
     CV_TRY(own_table(cx, state, label, operation->place, operation->as.drop_table, &at));
     state->count--;
     memmove(&state->tables[at], &state->tables[at + 1], (state->count - at) * sizeof *state->tables);
@@ -123,7 +123,7 @@ static int drop_table(cv_ctx *cx, cv__state *state, const char *label, const cv_
 static int add_column(cv_ctx *cx, cv__state *state, const char *label, const cv__operation *operation)
 {
     const cv__column *column = &operation->as.add_column.column;
-    size_t added = operation->as.add_column.check_count, at;
+    size_t added = operation->as.add_column.check_count, at = 0;
     CV_TRY(own_table(cx, state, label, operation->place, operation->as.add_column.table, &at));
     if (column->primary_key)
         return cv__fail_at(cx, operation->place, "a primary key cannot be added to a table that exists");
@@ -182,7 +182,7 @@ static int drop_column(cv_ctx *cx, cv__state *state, const char *label, const cv
 {
     const char *name = operation->as.drop_column.column;
     cv__place place = operation->place;
-    size_t at;
+    size_t at = 0;
     CV_TRY(own_table(cx, state, label, place, operation->as.drop_column.table, &at));
     const cv__column *column = cv__table_column(state->tables[at], name);
     if (!column)
@@ -207,7 +207,7 @@ static int drop_column(cv_ctx *cx, cv__state *state, const char *label, const cv
 static int create_index(cv_ctx *cx, cv__state *state, const char *label, const cv__operation *operation)
 {
     const cv__index *index = &operation->as.create_index;
-    size_t at;
+    size_t at = 0;
     CV_TRY(own_table(cx, state, label, operation->place, index->table, &at));
     CV_TRY(need_free_name(cx, state, operation->place, index->name));
     cv__schema_table *table = changed(cx, state, at);
@@ -224,7 +224,7 @@ static int create_index(cv_ctx *cx, cv__state *state, const char *label, const c
 static int drop_index(cv_ctx *cx, cv__state *state, const char *label, const cv__operation *operation)
 {
     const cv__index *index = cv__state_index(state, operation->as.drop_index);
-    size_t at;
+    size_t at = 0;
     if (!index)
         return cv__fail_at(cx, operation->place, "there is no index \"%s\" at this point", operation->as.drop_index);
     CV_TRY(own_table(cx, state, label, operation->place, index->table, &at));

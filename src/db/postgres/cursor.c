@@ -207,14 +207,14 @@ int cv__pg_drop_rows(cv_ctx *cx, cv__pg_conn *conn)
 {
     cv__pg_cursor *c = conn->live;
     clear_ahead(c);
-    while (conn->live) {
-        PGresult *row;
+    do {
+        PGresult *row = NULL;
         int rc = read_wire(cx, c, true, &row);
         if (rc < 0)
             return rc;
         if (rc > 0)
             clear_row(c, row);
-    }
+    } while (conn->live);
     conn->kept_bytes -= kept_bytes(c);
     cv_buf_clear(&c->kept);
     c->kept_at = 0;

@@ -67,7 +67,7 @@ void cv__pg_shared_free(cv__pg_shared *shared);
 /* --- connect.c: the driver's connect, disconnect, is_alive --- */
 
 CV_CHECKED int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
-void cv__pg_disconnect(cv__conn *conn);
+void cv__pg_disconnect(cv__conn *base);
 bool cv__pg_is_alive(cv__conn *conn);
 
 /* --- wire.c: what goes over the socket --- */
@@ -159,9 +159,9 @@ int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value);
 CV_CHECKED int cv__pg_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
                               cv__cursor **ret_cursor);
 
-/** The free function of the statement cache: the statement will be deallocated on the server by and by. `conn` is the
+/** The free function of the statement cache: the statement will be deallocated on the server by and by. `arg` is the
  * cv__pg_conn. */
-void cv__pg_prepared_free(void *conn, cv__cached_statement *entry);
+void cv__pg_prepared_free(void *arg, cv__cached_statement *entry);
 
 /** What a successful result tells of a command. */
 cv_result cv__pg_result_of(PGresult *result);

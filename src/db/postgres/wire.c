@@ -134,7 +134,7 @@ int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag
     if (!PQsendQuery(conn->pg, sql))
         return cv__pg_lost(cx, conn);
     for (;;) {
-        PGresult *result;
+        PGresult *result = NULL;
         CV_TRY(cv__pg_next_result(cx, conn, &result));
         if (!result)
             return 0;

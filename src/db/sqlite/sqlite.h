@@ -81,14 +81,14 @@ int cv__sqlite_fail(cv_ctx *cx, cv__sqlite_conn *conn, int code, const char *wha
 
 /** Check the URL and the options. See cv__driver.open. */
 int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared);
-void cv__sqlite_close(void *shared);
-size_t cv__sqlite_limit(const void *shared, cv__conn_role role, size_t wanted);
+void cv__sqlite_close(void *arg);
+size_t cv__sqlite_limit(const void *arg, cv__conn_role role, size_t wanted);
 
 /** See cv__driver. */
 int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
-void cv__sqlite_disconnect(cv__conn *conn);
-int cv__sqlite_reset(cv_ctx *cx, cv__conn *conn);
-bool cv__sqlite_is_clean(const cv__conn *conn);
+void cv__sqlite_disconnect(cv__conn *head);
+int cv__sqlite_reset(cv_ctx *cx, cv__conn *head);
+bool cv__sqlite_is_clean(const cv__conn *head);
 
 /** Apply the settings of a session: after connecting, and when a PRAGMA may have changed them. */
 int cv__sqlite_apply_settings(cv_ctx *cx, cv__sqlite_conn *conn);
@@ -117,17 +117,17 @@ void cv__sqlite_result(sqlite3_context *out, const cv_value *value);
 int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells);
 
 /** See cv__driver. */
-int cv__sqlite_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
+int cv__sqlite_execute(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, cv_result *ret_result,
                        cv__cursor **ret_cursor);
 int cv__sqlite_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
 void cv__sqlite_finish(cv_ctx *cx, cv__cursor *cursor);
 bool cv__sqlite_writes(cv_ctx *cx, cv__conn *reader, cv_str sql);
 
-int cv__sqlite_begin(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
-int cv__sqlite_commit(cv_ctx *cx, cv__conn *conn);
-int cv__sqlite_rollback(cv_ctx *cx, cv__conn *conn);
-int cv__sqlite_savepoint(cv_ctx *cx, cv__conn *conn, int level);
-int cv__sqlite_release(cv_ctx *cx, cv__conn *conn, int level);
-int cv__sqlite_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
+int cv__sqlite_begin(cv_ctx *cx, cv__conn *head, const cv_tx_options *options);
+int cv__sqlite_commit(cv_ctx *cx, cv__conn *head);
+int cv__sqlite_rollback(cv_ctx *cx, cv__conn *head);
+int cv__sqlite_savepoint(cv_ctx *cx, cv__conn *head, int level);
+int cv__sqlite_release(cv_ctx *cx, cv__conn *head, int level);
+int cv__sqlite_rollback_to(cv_ctx *cx, cv__conn *head, int level);
 
 #endif
