@@ -129,9 +129,11 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
-static void path_in(const char *folder, const char *name, char path[192])
+static void path_in(const test_server *server, const char *name, char path[192])
 {
-    snprintf(path, 192, "%s/%s", folder, name);
+    memcpy(path, server->folder, sizeof server->folder);
+    size_t len = strnlen(path, sizeof server->folder - 1);
+    snprintf(path + len, 192 - len, "/%s", name);
 }
 
 static void make_folder(test_server *server)
@@ -140,7 +142,7 @@ static void make_folder(test_server *server)
     char sock[192];
     snprintf(server->folder, sizeof server->folder, "%s/covet-server.XXXXXX", tmp && *tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(server->folder));
-    path_in(server->folder, "sock", sock);
+    path_in(server, "sock", sock);
     assert_int_equal(mkdir(sock, 0755), 0);
     assert_int_equal(chmod(server->folder, 0755), 0);
     const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
@@ -153,7 +155,7 @@ static void make_folder(test_server *server)
 static void write_hba(const test_server *server)
 {
     char path[192];
-    path_in(server->folder, "data/pg_hba.conf", path);
+    path_in(server, "data/pg_hba.conf", path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     fputs("local all app trust\nhost all app 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n", file);
@@ -174,7 +176,7 @@ bool test_server_create(test_server *server)
     write_hba(server);
     test_server_start(server);
     char sock[192], port[16];
-    path_in(server->folder, "sock", sock);
+    path_in(server, "sock", sock);
     snprintf(port, sizeof port, "%d", server->port);
     const char *const create[] = {"createdb", "-h", sock, "-p", port, "-U", "app", "app", NULL};
     assert_int_equal(run(server, "createdb", create), 0);
@@ -203,7 +205,7 @@ static pid_t postmaster(const test_server *server)
 {
     char path[192];
     int pid = 0;
-    path_in(server->folder, "data/postmaster.pid", path);
+    path_in(server, "data/postmaster.pid", path);
     FILE *file = fopen(path, "r");
     if (file) {
         if (fscanf(file, "%d", &pid) != 1)
@@ -277,10 +279,10 @@ static bool is_running(pid_t pid)
 static void remove_locks(const test_server *server)
 {
     char name[64], path[192];
-    path_in(server->folder, "data/postmaster.pid", path);
+    path_in(server, "data/postmaster.pid", path);
     unlink(path);
     snprintf(name, sizeof name, "sock/.s.PGSQL.%d.lock", server->port);
-    path_in(server->folder, name, path);
+    path_in(server, name, path);
     unlink(path);
 }
 
