@@ -1,4 +1,5 @@
 """The formatter and clang-tidy, with this repository's settings, find what they are there to find."""
+import json
 import shutil
 import sys
 
@@ -37,6 +38,31 @@ def test_null_dereference_is_found(folder):
 def test_the_same_question_twice_is_found(folder):
     code, output = tidy(folder, 'int f(int x);\nint f(int x)\n{\n    return x > 5 && x > 5;\n}\n')
     assert code != 0 and 'misc-redundant-expression' in output, output
+
+
+def tidy_project(folder):
+    """tools/tidy over a project with one file, whose build folder is its root."""
+    if not shutil.which('clang-tidy'):
+        raise tap.Skip('clang-tidy is not installed')
+    shutil.copy(tap.ROOT / '.clang-tidy', folder)
+    source = folder / 'src' / 'a.c'
+    command = f'clang -std=c17 -MD -MQ a.o -MF a.o.d -o a.o -c {source}'
+    commands = [{'directory': str(folder), 'file': str(source), 'command': command}]
+    (folder / 'compile_commands.json').write_text(json.dumps(commands), encoding='utf-8')
+    return tap.run(tap.ROOT / 'tools' / 'tidy', folder, folder)
+
+
+def cached(folder):
+    return len(list((folder / 'tidy-cache').iterdir()))
+
+
+def test_a_file_is_asked_again_when_its_header_changes(folder):
+    tap.write(folder, src__a_c='#include "a.h"\nint f(int x)\n{\n    return CHANGED;\n}\n')
+    for body, expected, reason in (('x + 1', 0, ''), ('*(int *)0 + x', 1, 'clang-analyzer-core.NullDereference')):
+        tap.write(folder, src__a_h=f'int f(int x);\n#define CHANGED {body}\n')
+        for _ in range(2):
+            code, output = tidy_project(folder)
+            assert code == expected and reason in output and cached(folder) == 1, output
 
 
 def test_clean_code_passes_the_formatter(folder):
