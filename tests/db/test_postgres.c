@@ -155,6 +155,25 @@ static void a_changed_table_is_prepared_again(void **state)
     assert_int_equal(scalar(f->cx, "SELECT * FROM books").as.i64, 1);
 }
 
+/* The server had given the text the type that the column had then. */
+static void a_column_of_another_type_takes_its_texts_anew(void **state)
+{
+    fixture *f = fixture_of(state);
+    cv_db *one;
+    cv_value found;
+    assert_ok(f->cx, cv_db_open(f->cx, f->url, &(cv_db_options){.max_connections = 1}, &one));
+    cv_use_db(f->cx, one);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(f->cx,
+                  cv_exec(f->cx, NULL, "INSERT INTO books (id, title, isbn) VALUES (?, 'a', ?)", i, i ? "9" : "8"));
+        assert_ok(f->cx, cv_scalar(f->cx, &found, "SELECT id FROM books WHERE isbn = ?", i ? "9" : "8"));
+        assert_int_equal(found.as.i64, i);
+        test_session_run(f->watch, "ALTER TABLE books ALTER isbn TYPE integer USING CAST(isbn AS integer)");
+    }
+    cv_use_db(f->cx, f->db);
+    cv_db_close(f->cx, one);
+}
+
 static int read_books(cv_ctx *cx, void *runs)
 {
     cv_rows *rows;
@@ -534,6 +553,7 @@ int main(void)
         case_of(a_host_name_is_resolved),
         case_of(an_unknown_database_is_not_found),
         case_of(a_changed_table_is_prepared_again),
+        case_of(a_column_of_another_type_takes_its_texts_anew),
         case_of(a_changed_table_inside_a_transaction_is_worth_a_retry),
         case_of(deallocated_statements_are_prepared_again),
         case_of(statements_that_leave_the_cache_leave_the_server),

@@ -101,10 +101,18 @@ static bool is_changed_plan(const char *sqlstate, const PGresult *result)
     return strcmp(sqlstate, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0;
 }
 
+/* The types that the server gave to texts and NULLs when it prepared the statement are not those of the columns any
+ * more: "column is of type integer but expression is of type text", "operator does not exist". */
+static bool may_have_outdated_types(const char *sqlstate)
+{
+    return strcmp(sqlstate, "42804") == 0 || strcmp(sqlstate, "42883") == 0;
+}
+
 bool cv__pg_is_outdated(const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return sqlstate && (strcmp(sqlstate, "26000") == 0 || is_changed_plan(sqlstate, result));
+    return sqlstate &&
+           (strcmp(sqlstate, "26000") == 0 || is_changed_plan(sqlstate, result) || may_have_outdated_types(sqlstate));
 }
 
 int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result)

@@ -107,8 +107,8 @@ void cv__pg_note_state(cv__pg_conn *conn);
 /** The code of ours for an SQLSTATE; CV_E_DB for those without one. */
 int cv__pg_error_code(const char *sqlstate);
 
-/** Whether the server refused because of what the connection had prepared, before it did anything: the table was
- * changed since, or somebody deallocated the statement. NULL and other results: false. */
+/** Whether the server refused, perhaps, because of what the connection had prepared: the table was changed since, or
+ * somebody deallocated the statement. Prepared anew, the same statement may succeed. NULL and other results: false. */
 bool cv__pg_is_outdated(const PGresult *result);
 
 /** Report an error result as the story of the context, and return its code. */
