@@ -58,7 +58,14 @@ static fixture *fixture_of(void **state)
 static void assert_open_fails(cv_ctx *cx, const char *url, int code, const char *part)
 {
     cv_db *db;
-    assert_fails(cx, cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 300}, &db), code, part);
+    assert_fails(cx, cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 30000}, &db), code, part);
+}
+
+static void assert_open_times_out(cv_ctx *cx, const char *url)
+{
+    cv_db *db;
+    assert_fails(cx, cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 300}, &db), CV_E_TIMEOUT,
+                 "no answer in time");
 }
 
 static void a_port_where_nobody_listens_refuses(void **state)
@@ -132,7 +139,7 @@ static void a_listener_that_never_answers_times_out(void **state)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
     snprintf(url, sizeof url, "postgres://app@127.0.0.1:%d/app", ntohs(address.sin_port));
     int64_t start = cv_now_ns(f->cx);
-    assert_open_fails(f->cx, url, CV_E_TIMEOUT, "no answer in time");
+    assert_open_times_out(f->cx, url);
     assert_in_range(ms_since(f->cx, start), 290, 20000);
     close(fd);
 }
@@ -249,7 +256,7 @@ static void a_frozen_server_hangs_nothing(void **state)
     assert_int_equal(sleep_within(f->cx, 100), CV_E_TIMEOUT); /* on the idle connection */
     cv_error_clear(f->cx);
     test_server_url(&server, "app", url);
-    assert_open_fails(f->cx, url, CV_E_TIMEOUT, "");
+    assert_open_times_out(f->cx, url);
     assert_in_range(ms_since(f->cx, start), 100, 30000);
     test_server_thaw(&server);
     assert_int_equal(scalar(f->cx, "SELECT 7").as.i64, 7);
