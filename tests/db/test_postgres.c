@@ -474,7 +474,7 @@ static void a_deadlock_is_detected_and_tried_again(void **state)
     assert_ok(f->cx, cv_spawn(f->cx, "b", lock_both_with_retry, &b, &fb));
     assert_ok(f->cx, cv_join(f->cx, fa, NULL));
     assert_ok(f->cx, cv_join(f->cx, fb, NULL));
-    assert_int_equal(a.runs + b.runs, 3);
+    assert_true(a.runs + b.runs >= 3); /* who comes back fast may collide again */
     assert_string_equal(test_session_run(f->watch, "SELECT string_agg(title, ',') FROM books"), "..,..");
     cv_wait_group_done(&both_hold);
 }
