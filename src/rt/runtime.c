@@ -1,4 +1,5 @@
 /* The life of a runtime. */
+#include "base/arena.h"
 #include "rt/guard.h"
 #include "rt/rt.h"
 
@@ -187,6 +188,7 @@ void cv_runtime_free(cv_ctx *main)
         cv__die("a runtime can be freed by its main context only");
     uint64_t until_ns = uv_hrtime() + (uint64_t)END_MS * 1000000;
     end_fibers(rt);
+    cv__arena_reset(main->arena); /* its clean-ups may wait: the loop is still there */
     cv__lanes_close(rt, until_ns);
     close_loop(rt);
     cv__guard_end(rt);

@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "rt/wait.h"
 
+#include <covet/fiber.h>
 #include <covet/lane.h>
 #include <covet/sync.h>
 #include <pthread.h>
@@ -205,6 +206,27 @@ static void a_fiber_that_does_not_end_is_named_and_the_process_aborts(void **sta
 {
     (void)state;
     assert_child_aborts(free_with_stubborn_fiber, NULL, "covet: fiber \"mule\" did not end");
+}
+
+struct cleanup_that_waits {
+    cv_ctx *cx;
+    int rc;
+};
+
+static void sleep_in_cleanup(void *arg)
+{
+    struct cleanup_that_waits *cleanup = arg;
+    cleanup->rc = cv_sleep_ms(cleanup->cx, 1);
+}
+
+static void cleanups_of_the_main_context_may_wait(void **state)
+{
+    (void)state;
+    struct cleanup_that_waits cleanup = {.rc = -1};
+    assert_int_equal(cv_runtime_new(NULL, &cleanup.cx), 0);
+    assert_int_equal(cv_cleanup(cleanup.cx, sleep_in_cleanup, &cleanup), 0);
+    cv_runtime_free(cleanup.cx);
+    assert_int_equal(cleanup.rc, 0);
 }
 
 static void bad_options_are_refused(void **state)
@@ -441,6 +463,7 @@ int main(void)
         runtime_test(a_run_ends_when_it_is_stopped),
         cmocka_unit_test(freeing_the_runtime_cancels_and_awaits_all_fibers),
         cmocka_unit_test(a_fiber_that_does_not_end_is_named_and_the_process_aborts),
+        cmocka_unit_test(cleanups_of_the_main_context_may_wait),
         cmocka_unit_test(bad_options_are_refused),
         cmocka_unit_test(a_signal_starts_a_fiber),
         cmocka_unit_test(the_log_names_who_holds_the_loop_and_who_fails_alone),
