@@ -65,7 +65,7 @@ typedef struct cv_result {
 
 /** Run a statement that returns rows, to be read one at a time:
  *      cv_rows *rows;
- *      CV_TRY(cv_select(cx, &rows, "SELECT id, title FROM books WHERE price < ?", 20));
+ *      CV_TRY(cv_select(cx, &rows, "SELECT id, title FROM books WHERE pages < ?", 300));
  *      while ((rc = cv_rows_next(cx, rows)) > 0)
  *          use(cv_rows_get(rows, 0).as.i64, cv_rows_get(rows, 1).as.text);
  *      cv_rows_close(cx, rows);

@@ -36,7 +36,4 @@ CV_CHECKED int cv__config_set(cv_ctx *cx, cv__config_entry *entry, enum cv__conf
 /** Parse a value of a kind: CV_E_SYNTAX or CV_E_RANGE, without a story. Text gives 0. Does not suspend. */
 CV_CHECKED int cv__setting_parse(cv_setting_kind kind, cv_str text, int64_t *ret_number);
 
-/** The flag nearest to `flag` (without dashes), or NULL: for commands that refuse what is left in argv. */
-const char *cv__config_nearest_flag(cv_ctx *cx, const cv_config *config, cv_str flag);
-
 #endif

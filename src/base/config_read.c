@@ -6,19 +6,14 @@
 
 enum { MAX_SOURCE_BYTES = 4096, MAX_NAME_BYTES = 256 };
 
-static const char *nearest_name(cv_ctx *cx, const cv_config *config, cv_str wanted, bool flags)
+static const char *nearest_name(cv_ctx *cx, const cv_config *config, cv_str wanted)
 {
     const char **names = cv_zalloc(cx, config->count + 1, sizeof(char *));
     if (!names)
         return NULL;
     for (size_t i = 0; i < config->count; i++)
-        names[i] = flags ? config->entries[i].flag : config->entries[i].setting->name;
+        names[i] = config->entries[i].setting->name;
     return cv_str_nearest(wanted, names, config->count);
-}
-
-const char *cv__config_nearest_flag(cv_ctx *cx, const cv_config *config, cv_str flag)
-{
-    return nearest_name(cx, config, flag, true);
 }
 
 /* One reading of one file. */
@@ -40,7 +35,7 @@ static bool is_section(const cv_config *config, const char *name)
 
 static int refuse_unknown(const struct file *file, const cv__yaml_node *node, const char *name)
 {
-    const char *nearest = nearest_name(file->cx, file->config, cv_str_of(name), false);
+    const char *nearest = nearest_name(file->cx, file->config, cv_str_of(name));
     int rc = cv_fail(file->cx, CV_E_CONFIG, "%s:%d: there is no setting \"%s\"", file->path, node->key_line, name);
     if (nearest)
         cv_error_hint(file->cx, "did you mean \"%s\"?", nearest);

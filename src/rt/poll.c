@@ -13,9 +13,18 @@ struct cv__poll {
     cv__waiter *waiter;
 };
 
+/* libuv tells a socket in error, such as a reset one, as a bad descriptor: its own next call says what it is. */
+static int seen_events(const cv__poll *poll, int status, int events)
+{
+    if (status == UV_EBADF)
+        return poll->events;
+    return status < 0 ? status : events;
+}
+
 static void on_events(uv_poll_t *handle, int status, int events)
 {
     cv__poll *poll = handle->data;
+    int seen = seen_events(poll, status, events);
     if (!poll->waiter || status < 0) {
         uv_poll_stop(handle);
         poll->events = 0;
@@ -24,7 +33,7 @@ static void on_events(uv_poll_t *handle, int status, int events)
         return;
     cv__waiter *waiter = poll->waiter;
     poll->waiter = NULL;
-    poll->seen = status < 0 ? status : events;
+    poll->seen = seen;
     cv__wake(waiter, 0);
 }
 

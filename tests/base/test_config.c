@@ -230,13 +230,6 @@ static void a_flag_without_its_value_is_refused(void **state)
                  "\"x\" for setting \"http.port\" from flag --http-port is not an integer");
 }
 
-static void an_unknown_flag_has_a_nearest_one(void **state)
-{
-    (void)state;
-    assert_string_equal(cv__config_nearest_flag(cx, config, CV_STR("http-prot")), "http-port");
-    assert_null(cv__config_nearest_flag(cx, config, CV_STR("completely-else")));
-}
-
 static void expect_number(cv_setting_kind kind, const char *text, int64_t wanted)
 {
     int64_t number = -1;
@@ -390,7 +383,6 @@ int main(void)
         TEST(flags_are_taken_out_of_the_arguments),
         TEST(booleans_have_a_negative_flag),
         TEST(a_flag_without_its_value_is_refused),
-        TEST(an_unknown_flag_has_a_nearest_one),
         TEST(values_have_the_form_of_their_kind),
         TEST(bounds_are_named),
         TEST(secrets_never_appear),

@@ -8,6 +8,8 @@
 #include <covet/fiber.h>
 #include <covet/lane.h>
 #include <covet/sync.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -401,6 +403,28 @@ static void one_fiber_at_a_time_waits_for_a_descriptor(void **state)
     close(ends[1]);
 }
 
+static void a_reset_socket_is_ready(void **state)
+{
+    cv_ctx *cx = *state;
+    const int listener = socket(AF_INET, SOCK_STREAM, 0), peer = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(connect(peer, (struct sockaddr *)&address, sizeof address), 0);
+    const int accepted = accept(listener, NULL, NULL);
+    const struct linger reset = {.l_onoff = 1};
+    setsockopt(accepted, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(accepted);
+    char byte;
+    assert_ok(cx, cv__wait_fd(cx, peer, UV_WRITABLE, NULL)); /* its own next call tells what it has */
+    assert_int_equal(recv(peer, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(peer);
+    close(listener);
+}
+
 static void errors_of_libuv_get_codes_of_ours(void **state)
 {
     cv_ctx *cx = *state;
@@ -470,6 +494,7 @@ int main(void)
         runtime_test(fibers_wait_for_descriptors),
         cmocka_unit_test(a_wait_for_a_descriptor_is_bounded_and_cancellable),
         runtime_test(one_fiber_at_a_time_waits_for_a_descriptor),
+        runtime_test(a_reset_socket_is_ready),
         runtime_test(errors_of_libuv_get_codes_of_ours),
         runtime_test(milliseconds_left_are_rounded_up),
         runtime_test(a_wake_before_the_wait_is_kept),
