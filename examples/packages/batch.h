@@ -8,7 +8,7 @@
 #include "control_file.h"
 #include "models.h"
 
-enum { BATCH_PACKAGES = 2500, BATCH_DEPENDENCIES = 65536 };
+enum { BATCH_PACKAGES = 8000, BATCH_DEPENDENCIES = 131072 };
 
 struct batch {
     cv_ctx *cx; /* its arena holds the texts; its error is why filling failed */

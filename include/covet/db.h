@@ -25,7 +25,7 @@ typedef struct cv_db_options {
     const char *sqlite_journal_mode; /* "wal" */
     const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */
     int64_t sqlite_busy_timeout_ms;  /* wait for another process's lock: 5,000 */
-    int64_t sqlite_cache_kib;        /* 16,384 per connection */
+    int64_t sqlite_cache_kib;        /* page cache of a reader: 16,384; the writer has four times as much */
     int sqlite_no_foreign_keys;      /* 1: do not enforce foreign keys */
     int read_only;                   /* 1: refuse writes */
 } cv_db_options;

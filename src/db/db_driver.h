@@ -28,9 +28,12 @@ typedef struct cv__cursor cv__cursor;
 /** What a connection is borrowed for. Engines with one kind of connection ignore it. */
 typedef enum cv__conn_role { CV__READER, CV__WRITER } cv__conn_role;
 
-/** Rows that a statement reads as the table `dialect->row_source`, in stored form, row after row. */
+/** Rows that a statement reads as the table `dialect->row_source`, each made when it is its turn. */
 typedef struct cv__row_source {
-    const cv_value *values;
+    /** The values of the row `index`, in stored form, valid until the next call. Does not suspend. An error, with its
+     *  story in the context, ends the statement with this code. */
+    int (*row)(cv_ctx *cx, void *arg, size_t index, const cv_value **ret_values);
+    void *arg;
     size_t row_count, column_count;
 } cv__row_source;
 

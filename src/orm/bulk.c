@@ -6,9 +6,6 @@
 /* Rows of the largest statement; larger ones gain nothing more and take long to parse. */
 enum { LARGEST_LOG2 = 6 };
 
-/* Values of a batch for the row source: enough that the statement costs nothing, few enough for the arena. */
-enum { MAX_VALUES = 1 << 17 };
-
 typedef struct bulk {
     cv__target target;
     char *objects;
@@ -26,12 +23,6 @@ typedef struct batch {
     size_t size; /* see cv__fixed_need */
 } batch;
 
-static batch batch_from_source(const bulk *b, size_t left)
-{
-    size_t most = MAX_VALUES / b->target.model->field_count;
-    return (batch){left < most ? left : most, CV__INSERT_ANY};
-}
-
 /* The largest power of two that fits the rest and the engine. */
 static batch batch_of_params(const bulk *b, size_t left)
 {
@@ -46,7 +37,9 @@ static batch next_batch(const bulk *b, bool new_key, size_t left)
     /* A row of nothing but a new key has no columns to list several times. */
     if (left == 1 || (new_key && b->target.model->field_count == 1))
         return (batch){1, 0};
-    return b->target.shapes->dialect->row_source ? batch_from_source(b, left) : batch_of_params(b, left);
+    if (b->target.shapes->dialect->row_source)
+        return (batch){left, CV__INSERT_ANY};
+    return batch_of_params(b, left);
 }
 
 /* How many of the following objects get their keys in the same way. */
@@ -101,27 +94,61 @@ static int run_statement(bulk *b, const cv__statement *statement, bool new_key, 
     return rc;
 }
 
+/* The row source: an object's values are made when its row is due, over those of the one before. */
+typedef struct rows {
+    const bulk *b;
+    bool new_key;
+    cv_value *values;
+    cv_arena_mark before;
+} rows;
+
+static int make_row(cv_ctx *cx, void *arg, size_t index, const cv_value **ret_values)
+{
+    const rows *made = arg;
+    cv_arena_rewind(cv_ctx_arena(cx), made->before);
+    CV_TRY(cv__insert_values(&made->b->target, object_at(made->b, made->b->at + index), made->new_key, made->values));
+    *ret_values = made->values;
+    return 0;
+}
+
+static int insert_from_source(bulk *b, bool new_key, cv__statement *statement, size_t count)
+{
+    cv_ctx *cx = b->target.cx;
+    size_t columns = b->target.model->field_count - new_key;
+    rows made = {.b = b, .new_key = new_key, .values = cv_alloc(cx, columns * sizeof(cv_value))};
+    if (!made.values)
+        return CV_E_NOMEM;
+    made.before = cv_arena_save(cv_ctx_arena(cx));
+    const cv__row_source source = {.row = make_row, .arg = &made, .row_count = count, .column_count = columns};
+    statement->rows = &source;
+    return run_statement(b, statement, new_key, count);
+}
+
+static int insert_params(bulk *b, bool new_key, cv__statement *statement, size_t count)
+{
+    size_t columns = b->target.model->field_count - new_key;
+    cv_value *values = cv_alloc(b->target.cx, (columns * count + 1) * sizeof *values);
+    if (!values)
+        return CV_E_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        CV_TRY(cv__insert_values(&b->target, object_at(b, b->at + i), new_key, values + i * columns));
+    statement->params = values;
+    statement->param_count = columns * count;
+    return run_statement(b, statement, new_key, count);
+}
+
 static int insert_batch(bulk *b, bool new_key, batch step)
 {
     const cv__target *target = &b->target;
-    size_t columns = target->model->field_count - new_key;
-    cv_value *values = cv_alloc(target->cx, (columns * step.rows + 1) * sizeof *values);
     cv__fixed which = new_key ? CV__INSERT_NEW_KEY : CV__INSERT_OWN_KEY;
     cv__shape *shape = cv__fixed_need(target->cx, target->shapes, target->model, which, step.size);
-    if (!values || !shape)
+    if (!shape)
         return CV_E_NOMEM;
-    for (size_t i = 0; i < step.rows; i++)
-        CV_TRY(cv__insert_values(target, object_at(b, b->at + i), new_key, values + i * columns));
-    const cv__row_source source = {.values = values, .row_count = step.rows, .column_count = columns};
-    const bool from_source = step.size == CV__INSERT_ANY;
-    const cv__statement statement = {.sql = shape->sql,
-                                     .hash = shape->hash,
-                                     .params = from_source ? NULL : values,
-                                     .param_count = from_source ? 0 : columns * step.rows,
-                                     .rows = from_source ? &source : NULL,
-                                     .columns = shape->plan.column_count ? shape->columns : NULL,
-                                     .column_count = shape->plan.column_count};
-    CV_TRY(run_statement(b, &statement, new_key, step.rows));
+    cv__statement statement = {.sql = shape->sql,
+                               .hash = shape->hash,
+                               .columns = shape->plan.column_count ? shape->columns : NULL,
+                               .column_count = shape->plan.column_count};
+    CV_TRY((step.size == CV__INSERT_ANY ? insert_from_source : insert_params)(b, new_key, &statement, step.rows));
     for (size_t i = 0; i < step.rows; i++)
         cv__write_times(target, object_at(b, b->at + i), true, NULL);
     b->at += step.rows;

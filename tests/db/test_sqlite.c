@@ -241,6 +241,20 @@ static void a_file_that_is_no_database_is_refused(void **state)
     cv_error_clear(t->cx);
 }
 
+typedef struct pairs {
+    const cv_value *values;
+    size_t failing; /* 0: none */
+} pairs;
+
+static int pair_at(cv_ctx *cx, void *arg, size_t index, const cv_value **ret_values)
+{
+    const pairs *made = arg;
+    if (made->failing && index == made->failing)
+        return cv_fail(cx, CV_E_RANGE, "row %zu cannot be made", index);
+    *ret_values = made->values + 2 * index;
+    return 0;
+}
+
 static void rows_handed_down_are_a_table(void **state)
 {
     db_test *t = *state;
@@ -250,7 +264,8 @@ static void rows_handed_down_are_a_table(void **state)
     const cv_value values[] = {cv_value_i64(1),     cv_value_text("x"),
                                cv_value_f64(2.5),   CV_NULL,
                                cv_value_bool(true), cv_value_bytes((cv_bytes){(const uint8_t *)"\x01", 1})};
-    const cv__row_source rows = {.values = values, .row_count = 3, .column_count = 2};
+    pairs made = {.values = values};
+    const cv__row_source rows = {.row = pair_at, .arg = &made, .row_count = 3, .column_count = 2};
     const cv__statement insert = {.sql = CV_STR("INSERT INTO n SELECT c0, c1 FROM cv_rows"), .rows = &rows};
     cv_result result;
     assert_ok(t->cx, cv__db_run(t->cx, t->db, CV__WRITER, &insert, &result));
@@ -264,6 +279,10 @@ static void rows_handed_down_are_a_table(void **state)
     const cv__statement beyond = {.sql = CV_STR("INSERT INTO n SELECT c2, c255 FROM cv_rows"), .rows = &rows};
     assert_ok(t->cx, cv__db_run(t->cx, t->db, CV__WRITER, &beyond, &result));
     assert_int_equal(count_of(t->cx, "SELECT count(*) FROM n WHERE a IS NULL AND b IS NULL"), 3);
+    /* a row that cannot be made ends the statement with its own error, and nothing of it stays */
+    made.failing = 2;
+    assert_fails(t->cx, cv__db_run(t->cx, t->db, CV__WRITER, &insert, &result), CV_E_RANGE, "row 2 cannot be made");
+    assert_int_equal(count_of(t->cx, "SELECT count(*) FROM n"), 6);
 }
 
 static void a_held_connection_keeps_its_settings(void **state)

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { WRITER_CACHE_FACTOR = 4 };
+
 /* Stacks of fibers have 256 KiB: expressions and compound selects recurse in SQLite, at up to 500 bytes a level. */
 enum { MAX_EXPRESSION_DEPTH = 250, MAX_COMPOUND_SELECTS = 100 };
 
@@ -106,6 +108,13 @@ int cv__sqlite_run_text(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, cons
     return rc == SQLITE_OK ? 0 : cv__sqlite_fail(cx, conn, rc, what);
 }
 
+/* The one writer has more: what a transaction changes beyond its cache goes to the WAL early, and again at each change.
+ */
+static int64_t cache_kib(const cv__sqlite_conn *conn)
+{
+    return conn->head.role == CV__WRITER ? conn->shared->cache_kib * WRITER_CACHE_FACTOR : conn->shared->cache_kib;
+}
+
 int cv__sqlite_apply_settings(cv_ctx *cx, cv__sqlite_conn *conn)
 {
     const cv__sqlite_shared *shared = conn->shared;
@@ -114,7 +123,7 @@ int cv__sqlite_apply_settings(cv_ctx *cx, cv__sqlite_conn *conn)
     snprintf(sql, sizeof sql,
              "PRAGMA mmap_size = 0; PRAGMA cache_size = -%lld; PRAGMA synchronous = %s; PRAGMA foreign_keys = %d; "
              "PRAGMA query_only = %d; PRAGMA ignore_check_constraints = 0; PRAGMA writable_schema = 0",
-             (long long)shared->cache_kib, shared->synchronous, shared->foreign_keys, query_only || shared->read_only);
+             (long long)cache_kib(conn), shared->synchronous, shared->foreign_keys, query_only || shared->read_only);
     conn->settings_changed = false;
     return cv__sqlite_run_text(cx, conn, sql, "set up the connection");
 }

@@ -23,7 +23,7 @@ static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *stateme
 /* After a failure SQLite may have rolled back the whole transaction by itself. */
 static int fail_step(cv_ctx *cx, cv__sqlite_conn *conn, int rc)
 {
-    int code = cv__sqlite_fail(cx, conn, rc, run_it);
+    int code = conn->rows_failed ? conn->rows_failed : cv__sqlite_fail(cx, conn, rc, run_it);
     conn->head.in_transaction = sqlite3_get_autocommit(conn->db) == 0;
     return code;
 }
@@ -171,6 +171,7 @@ int cv__sqlite_execute(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, 
     *ret_cursor = NULL;
     CV_TRY(cv__sqlite_statement_get(cx, conn, wanted->sql, wanted->hash, wanted->uncached, &statement));
     conn->rows = wanted->rows;
+    conn->rows_failed = 0;
     int rc = run(cx, conn, statement, wanted);
     conn->rows = NULL;
     if (rc == 0)

@@ -9,12 +9,13 @@ enum { COLUMNS = 256 };
 
 typedef struct row_table {
     sqlite3_vtab base;
-    const cv__sqlite_conn *conn;
+    cv__sqlite_conn *conn;
 } row_table;
 
 typedef struct row_cursor {
     sqlite3_vtab_cursor base;
     size_t row;
+    const cv_value *values; /* of the row */
 } row_cursor;
 
 static row_cursor *cursor_of(sqlite3_vtab_cursor *base)
@@ -22,10 +23,27 @@ static row_cursor *cursor_of(sqlite3_vtab_cursor *base)
     return (row_cursor *)(void *)base;
 }
 
-/* NULL outside a statement that brought rows: the table is empty then. */
-static const cv__row_source *source_of(const sqlite3_vtab_cursor *base)
+static cv__sqlite_conn *conn_of(const sqlite3_vtab_cursor *base)
 {
-    return ((const row_table *)(const void *)base->pVtab)->conn->rows;
+    return ((const row_table *)(const void *)base->pVtab)->conn;
+}
+
+/* Outside a statement that brought rows the table is empty. */
+static bool is_beyond(const cv__sqlite_conn *conn, size_t row)
+{
+    return !conn->rows || row >= conn->rows->row_count;
+}
+
+static int go_to(sqlite3_vtab_cursor *base, size_t row)
+{
+    cv__sqlite_conn *conn = conn_of(base);
+    cursor_of(base)->row = row;
+    if (is_beyond(conn, row))
+        return SQLITE_OK;
+    int rc = conn->rows->row(conn->cx, conn->rows->arg, row, &cursor_of(base)->values);
+    if (rc < 0)
+        conn->rows_failed = rc;
+    return rc < 0 ? SQLITE_ERROR : SQLITE_OK;
 }
 
 static int declare(sqlite3 *db)
@@ -86,20 +104,17 @@ static int close_cursor(sqlite3_vtab_cursor *cursor)
 static int rewind_cursor(sqlite3_vtab_cursor *cursor, int plan, const char *name, int argc, sqlite3_value **argv)
 {
     (void)plan, (void)name, (void)argc, (void)argv;
-    cursor_of(cursor)->row = 0;
-    return SQLITE_OK;
+    return go_to(cursor, 0);
 }
 
 static int next_row(sqlite3_vtab_cursor *cursor)
 {
-    cursor_of(cursor)->row++;
-    return SQLITE_OK;
+    return go_to(cursor, cursor_of(cursor)->row + 1);
 }
 
 static int at_end(sqlite3_vtab_cursor *cursor)
 {
-    const cv__row_source *source = source_of(cursor);
-    return !source || cursor_of(cursor)->row >= source->row_count;
+    return is_beyond(conn_of(cursor), cursor_of(cursor)->row);
 }
 
 static int row_id(sqlite3_vtab_cursor *cursor, sqlite3_int64 *ret_id)
@@ -110,9 +125,9 @@ static int row_id(sqlite3_vtab_cursor *cursor, sqlite3_int64 *ret_id)
 
 static int column(sqlite3_vtab_cursor *cursor, sqlite3_context *out, int index)
 {
-    const cv__row_source *source = source_of(cursor);
+    const cv__row_source *source = conn_of(cursor)->rows;
     if (source && (size_t)index < source->column_count)
-        cv__sqlite_result(out, &source->values[cursor_of(cursor)->row * source->column_count + (size_t)index]);
+        cv__sqlite_result(out, &cursor_of(cursor)->values[index]);
     return SQLITE_OK;
 }
 

@@ -31,6 +31,7 @@ typedef struct cv__sqlite_conn {
     /* of the call under way: */
     cv_ctx *cx;
     const cv__row_source *rows;
+    int rows_failed;        /* the code with which the source of the rows failed */
     int stop_code;          /* why a handler stopped it */
     int64_t slice_began_ns; /* 0: not yet known */
     int64_t lock_wait_began_ns;
