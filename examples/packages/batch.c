@@ -78,18 +78,6 @@ static cv_str package_status(const struct paragraph *paragraph)
     return last;
 }
 
-/* "Jane Doe <jane@debian.org>" */
-static struct maintainer parse_maintainer(cv_str text)
-{
-    struct maintainer maintainer = {.name = text};
-    ptrdiff_t open = cv_str_find_char(text, '<');
-    if (open > 0 && text.ptr[text.len - 1] == '>') {
-        maintainer.name = cv_str_trim(cv_str_sub(text, 0, (size_t)open));
-        maintainer.email = cv_str_sub(text, (size_t)open + 1, text.len - (size_t)open - 2);
-    }
-    return maintainer;
-}
-
 static int add_package(struct batch *batch, const struct paragraph *paragraph)
 {
     struct package package = {
@@ -106,8 +94,7 @@ static int add_package(struct batch *batch, const struct paragraph *paragraph)
     package.installed_size.set = size.len > 0 && cv_str_to_i64(size, &package.installed_size.value) == 0;
     CV_TRY(add_dependencies(batch, paragraph));
     batch->sections[batch->package_count] = or_text(paragraph_get(paragraph, "Section"), "unknown");
-    batch->maintainers[batch->package_count] =
-        parse_maintainer(or_text(paragraph_get(paragraph, "Maintainer"), "unknown"));
+    batch->maintainers[batch->package_count] = or_text(paragraph_get(paragraph, "Maintainer"), "unknown");
     batch->packages[batch->package_count++] = package;
     return 0;
 }

@@ -14,8 +14,8 @@ struct batch {
     cv_ctx *cx; /* its arena holds the texts; its error is why filling failed */
     cv_arena_mark empty;
     struct package packages[BATCH_PACKAGES];
-    cv_str sections[BATCH_PACKAGES]; /* by name, since the ids are not known here */
-    struct maintainer maintainers[BATCH_PACKAGES];
+    cv_str sections[BATCH_PACKAGES]; /* as written, since the ids are not known here */
+    cv_str maintainers[BATCH_PACKAGES];
     struct dependency *dependencies; /* package_id is the package's place in the batch */
     size_t package_count, dependency_count, duplicates;
     int first_line, last_line;

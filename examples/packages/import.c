@@ -14,7 +14,7 @@
 /* Ids of sections and maintainers are kept in maps, as pointers. */
 struct import {
     cv_ctx *cx;
-    cv_map *sections, *maintainers;
+    cv_map *sections, *maintainers, *maintainers_as_written;
     struct batch_source source;
     cv_channel *empty, *full;
     size_t packages, dependencies, duplicates;
@@ -70,16 +70,39 @@ static int section_id(struct import *import, cv_str name, int64_t *ret_id)
     return 0;
 }
 
-static int maintainer_id(struct import *import, struct maintainer *maintainer, int64_t *ret_id)
+/* "Jane Doe <jane@debian.org>" */
+static struct maintainer parse_maintainer(cv_str text)
 {
-    char *key = cv_sprintf(import->cx, "%.*s\n%.*s", CV_STR_ARG(maintainer->name), CV_STR_ARG(maintainer->email));
+    struct maintainer maintainer = {.name = text};
+    ptrdiff_t open = cv_str_find_char(text, '<');
+    if (open > 0 && text.ptr[text.len - 1] == '>') {
+        maintainer.name = cv_str_trim(cv_str_sub(text, 0, (size_t)open));
+        maintainer.email = cv_str_sub(text, (size_t)open + 1, text.len - (size_t)open - 2);
+    }
+    return maintainer;
+}
+
+/* A maintainer as one writes it now; the same one may be written in several ways. */
+static int new_maintainer_id(struct import *import, cv_str text, void **ret_id)
+{
+    struct maintainer maintainer = parse_maintainer(text);
+    char *key = cv_sprintf(import->cx, "%.*s\n%.*s", CV_STR_ARG(maintainer.name), CV_STR_ARG(maintainer.email));
     if (!key)
         return CV_E_NOMEM;
-    void *known = cv_map_get(import->maintainers, cv_str_of(key));
+    *ret_id = cv_map_get(import->maintainers, cv_str_of(key));
+    if (*ret_id)
+        return 0;
+    CV_TRY(cv_save(import->cx, maintainer, &maintainer));
+    *ret_id = (void *)(intptr_t)maintainer.id;
+    return cv_map_set(import->maintainers, cv_str_of(key), *ret_id, NULL);
+}
+
+static int maintainer_id(struct import *import, cv_str text, int64_t *ret_id)
+{
+    void *known = cv_map_get(import->maintainers_as_written, text);
     if (!known) {
-        CV_TRY(cv_save(import->cx, maintainer, maintainer));
-        known = (void *)(intptr_t)maintainer->id;
-        CV_TRY(cv_map_set(import->maintainers, cv_str_of(key), known, NULL));
+        CV_TRY(new_maintainer_id(import, text, &known));
+        CV_TRY(cv_map_set(import->maintainers_as_written, text, known, NULL));
     }
     *ret_id = (int64_t)(intptr_t)known;
     return 0;
@@ -91,7 +114,7 @@ static int store(struct import *import, struct batch *batch)
     cv_ctx *cx = import->cx;
     for (size_t i = 0; i < batch->package_count; i++) {
         CV_TRY(section_id(import, batch->sections[i], &batch->packages[i].section_id));
-        CV_TRY(maintainer_id(import, &batch->maintainers[i], &batch->packages[i].maintainer_id));
+        CV_TRY(maintainer_id(import, batch->maintainers[i], &batch->packages[i].maintainer_id));
     }
     CV_TRY(cv_bulk_create(cx, package, batch->packages, batch->package_count));
     for (size_t i = 0; i < batch->dependency_count; i++)
@@ -204,6 +227,7 @@ static int prepare(struct import *import)
     cv_ctx *cx = import->cx;
     CV_TRY(own(cx, import->sections = cv_map_new(0), free_map));
     CV_TRY(own(cx, import->maintainers = cv_map_new(0), free_map));
+    CV_TRY(own(cx, import->maintainers_as_written = cv_map_new(0), free_map));
     CV_TRY(own(cx, import->source.seen = cv_map_new(0), free_map));
     CV_TRY(own(cx, import->empty = cv_channel_new(BATCHES), free_channel));
     CV_TRY(own(cx, import->full = cv_channel_new(BATCHES), free_channel));

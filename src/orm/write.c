@@ -3,6 +3,7 @@
  * Nothing is written into the object before the database has accepted it: keys and automatic times travel as values
  * first. */
 #include "orm/write.h"
+#include "orm/member.h"
 
 int cv__target_of(cv_ctx *cx, const cv_model *model, cv__target *ret_target)
 {
@@ -64,7 +65,13 @@ static cv_value now_for(const cv__target *target, const cv__field_info *field)
 static int value_of(const cv__target *target, const cv__field_info *field, const void *object, bool inserted,
                     cv_value *ret_stored)
 {
-    cv_value value = is_automatic(field, inserted) ? now_for(target, field) : cv__field_get(field, object);
+    const cv_field *declared = field->field;
+    const void *at = (const char *)object + declared->offset;
+    cv_value value = is_automatic(field, inserted) ? now_for(target, field) : cv__member_get(declared->member, at);
+    if (value.type == CV_TYPE_I64 || value.type == CV_TYPE_TEXT || value.type == CV_TYPE_NULL) {
+        *ret_stored = value; /* as every engine stores them */
+        return 0;
+    }
     return cv__store(target->cx, target->shapes->dialect, field, value, ret_stored);
 }
 
