@@ -111,7 +111,7 @@ static int make_row(cv_ctx *cx, void *arg, size_t index, const cv_value **ret_va
     return 0;
 }
 
-static int insert_from_source(bulk *b, bool new_key, cv__statement *statement, size_t count)
+static int insert_from_source(bulk *b, bool new_key, const cv__statement *insert, size_t count)
 {
     cv_ctx *cx = b->target.cx;
     size_t columns = b->target.model->field_count - new_key;
@@ -120,11 +120,12 @@ static int insert_from_source(bulk *b, bool new_key, cv__statement *statement, s
         return CV_E_NOMEM;
     made.before = cv_arena_save(cv_ctx_arena(cx));
     const cv__row_source source = {.row = make_row, .arg = &made, .row_count = count, .column_count = columns};
-    statement->rows = &source;
-    return run_statement(b, statement, new_key, count);
+    cv__statement statement = *insert;
+    statement.rows = &source;
+    return run_statement(b, &statement, new_key, count);
 }
 
-static int insert_params(bulk *b, bool new_key, cv__statement *statement, size_t count)
+static int insert_params(bulk *b, bool new_key, const cv__statement *insert, size_t count)
 {
     size_t columns = b->target.model->field_count - new_key;
     cv_value *values = cv_alloc(b->target.cx, (columns * count + 1) * sizeof *values);
@@ -132,9 +133,10 @@ static int insert_params(bulk *b, bool new_key, cv__statement *statement, size_t
         return CV_E_NOMEM;
     for (size_t i = 0; i < count; i++)
         CV_TRY(cv__insert_values(&b->target, object_at(b, b->at + i), new_key, values + i * columns));
-    statement->params = values;
-    statement->param_count = columns * count;
-    return run_statement(b, statement, new_key, count);
+    cv__statement statement = *insert;
+    statement.params = values;
+    statement.param_count = columns * count;
+    return run_statement(b, &statement, new_key, count);
 }
 
 static int insert_batch(bulk *b, bool new_key, batch step)
@@ -144,10 +146,10 @@ static int insert_batch(bulk *b, bool new_key, batch step)
     cv__shape *shape = cv__fixed_need(target->cx, target->shapes, target->model, which, step.size);
     if (!shape)
         return CV_E_NOMEM;
-    cv__statement statement = {.sql = shape->sql,
-                               .hash = shape->hash,
-                               .columns = shape->plan.column_count ? shape->columns : NULL,
-                               .column_count = shape->plan.column_count};
+    const cv__statement statement = {.sql = shape->sql,
+                                     .hash = shape->hash,
+                                     .columns = shape->plan.column_count ? shape->columns : NULL,
+                                     .column_count = shape->plan.column_count};
     CV_TRY((step.size == CV__INSERT_ANY ? insert_from_source : insert_params)(b, new_key, &statement, step.rows));
     for (size_t i = 0; i < step.rows; i++)
         cv__write_times(target, object_at(b, b->at + i), true, NULL);
