@@ -34,6 +34,24 @@ int cv__migrations_load(cv_ctx *cx, const cv_app *app, cv_migrations **ret_migra
     return load(cx, &source, ret_migrations);
 }
 
+/* ---- lists of migrations as JSON ---- */
+
+static void start_list(cv_ctx *cx, cv_buf *out, cv_json_writer *w)
+{
+    cv_buf_init_arena(out, cv_ctx_arena(cx), 0);
+    cv_json_writer_init(w, out, 0);
+    cv_json_array_start(w);
+}
+
+static void start_migration(cv_json_writer *w, const char *label, const char *name)
+{
+    cv_json_object_start(w);
+    cv_json_key(w, CV_STR("label"));
+    cv_json_text(w, label);
+    cv_json_key(w, CV_STR("name"));
+    cv_json_text(w, name);
+}
+
 /* ---- migrate ---- */
 
 struct report {
@@ -49,11 +67,7 @@ static void report_step(void *arg, const char *label, const char *name, bool for
     if (report->json) {
         if (!finished)
             return;
-        cv_json_object_start(report->writer);
-        cv_json_key(report->writer, CV_STR("label"));
-        cv_json_text(report->writer, label);
-        cv_json_key(report->writer, CV_STR("name"));
-        cv_json_text(report->writer, name);
+        start_migration(report->writer, label, name);
         cv_json_key(report->writer, CV_STR("direction"));
         cv_json_text(report->writer, forward ? "forward" : "backward");
         cv_json_object_end(report->writer);
@@ -124,16 +138,10 @@ const cv_command cv__command_migrate = {
 static int print_new_json(cv_ctx *cx, const cv_new_migration *made, size_t count)
 {
     cv_buf out;
-    cv_buf_init_arena(&out, cv_ctx_arena(cx), 0);
     cv_json_writer w;
-    cv_json_writer_init(&w, &out, 0);
-    cv_json_array_start(&w);
+    start_list(cx, &out, &w);
     for (size_t i = 0; i < count; i++) {
-        cv_json_object_start(&w);
-        cv_json_key(&w, CV_STR("label"));
-        cv_json_text(&w, made[i].label);
-        cv_json_key(&w, CV_STR("name"));
-        cv_json_text(&w, made[i].name);
+        start_migration(&w, made[i].label, made[i].name);
         cv_json_key(&w, CV_STR("path"));
         cv_json_text(&w, made[i].path);
         cv_json_key(&w, CV_STR("operations"));
@@ -197,16 +205,10 @@ const cv_command cv__command_makemigrations = {
 static int print_status_json(cv_ctx *cx, const cv_migration_status *status, size_t count)
 {
     cv_buf out;
-    cv_buf_init_arena(&out, cv_ctx_arena(cx), 0);
     cv_json_writer w;
-    cv_json_writer_init(&w, &out, 0);
-    cv_json_array_start(&w);
+    start_list(cx, &out, &w);
     for (size_t i = 0; i < count; i++) {
-        cv_json_object_start(&w);
-        cv_json_key(&w, CV_STR("label"));
-        cv_json_text(&w, status[i].label);
-        cv_json_key(&w, CV_STR("name"));
-        cv_json_text(&w, status[i].name);
+        start_migration(&w, status[i].label, status[i].name);
         cv_json_key(&w, CV_STR("applied_at"));
         cv_json_value(&w, status[i].applied ? cv_value_time(status[i].applied_at) : CV_NULL);
         cv_json_key(&w, CV_STR("changed"));
