@@ -332,7 +332,8 @@ static int answer_without_route(cv_ctx *cx, cv_request *req, cv_response *res, u
     CV_TRY(set_allow(res, allowed));
     if (cv_request_method(req) == CV_OPTIONS)
         return cv_reply_empty(cx, res, 204);
-    return cv_reply_problem(cx, res, 405, NULL, "the method is not allowed here; the Allow header names those that are");
+    return cv_reply_problem(cx, res, 405, NULL,
+                            "the method is not allowed here; the Allow header names those that are");
 }
 
 int cv__router_dispatch(cv_ctx *cx, const cv_router *router, cv_request *req, cv_response *res)
