@@ -23,12 +23,16 @@ CV_API void cv_metrics_free(cv_metrics *metrics);
  *  in exposition form. The same name and labels give the same metric; the same name as another kind gives NULL, as does
  *  a bad name or exhausted memory (the registry holds at most 10,000). Updates through NULL do nothing. */
 CV_API cv_counter *cv_counter_get(cv_metrics *metrics, const char *name, const char *help, const char *labels);
+/** A counter of nanoseconds that is exposed in seconds, for names that end with "_seconds_total". */
+CV_API cv_counter *cv_counter_get_seconds(cv_metrics *metrics, const char *name, const char *help, const char *labels);
 CV_API cv_gauge *cv_gauge_get(cv_metrics *metrics, const char *name, const char *help, const char *labels);
 /** `bounds`: ascending upper bounds of the buckets (at most 64); +Inf comes by itself. */
 CV_API cv_histogram *cv_histogram_get(cv_metrics *metrics, const char *name, const char *help, const char *labels,
                                       const double *bounds, size_t bound_count);
 
 CV_API void cv_counter_add(cv_counter *counter, uint64_t amount);
+/** For what somebody else counts already: the counter becomes `total` unless it is that large. */
+CV_API void cv_counter_raise(cv_counter *counter, uint64_t total);
 CV_API uint64_t cv_counter_value(const cv_counter *counter);
 CV_API void cv_gauge_set(cv_gauge *gauge, int64_t value);
 CV_API void cv_gauge_add(cv_gauge *gauge, int64_t amount);
@@ -44,8 +48,18 @@ CV_API double cv_histogram_quantile(const cv_histogram *histogram, double q);
 CV_API extern const double cv_latency_bounds[];
 CV_API extern const size_t cv_latency_bound_count;
 
-/** Append the exposition text of all metrics. */
+/** Call `fn(arg)` before each exposition, on the thread of whoever exposes: for values that are read rather than
+ * counted. It may register and update metrics and must not expose any. For the rest of the registry's life. CV_E_NOMEM.
+ */
+CV_API CV_CHECKED int cv_metrics_on_collect(cv_metrics *metrics, void (*fn)(void *arg), void *arg);
+
+/** Append the exposition text of all metrics. Out of memory is in the buffer's error. */
 CV_API void cv_metrics_expose(cv_metrics *metrics, cv_buf *out);
+
+/** The same for several registries, of the workers of one process: metrics of one name with the same labels are summed
+ * up. Families come in the order of the first registry that has them, each once. What has one name in two registries
+ *  and another kind, or other bounds, is taken from the first. `list` may have NULL in it. */
+CV_API void cv_metrics_expose_all(cv_metrics *const *list, size_t count, cv_buf *out);
 
 CV_END_DECLS
 

@@ -1,6 +1,6 @@
 /* Metrics with one name form a family, which has the kind and the help. Families and their metrics are lists that only
  * grow at the end; the last link is published by an atomic store, so walking needs no lock. Registration takes the
- * lock; updates are single atomic operations on a cache line of their own. */
+ * lock and looks into the maps; updates are single atomic operations on a cache line of their own. */
 #include "base/metric.h"
 #include <math.h>
 #include <pthread.h>
@@ -18,7 +18,9 @@ cv_metrics *cv_metrics_new(void)
     cv_metrics *metrics = calloc(1, sizeof *metrics);
     if (!metrics)
         return NULL;
-    if (pthread_mutex_init(&metrics->lock, NULL) != 0) {
+    metrics->by_name = cv_map_new(MAX_METRICS);
+    if (!metrics->by_name || pthread_mutex_init(&metrics->lock, NULL) != 0) {
+        cv_map_free(metrics->by_name);
         free(metrics);
         return NULL;
     }
@@ -32,6 +34,7 @@ static void free_family(cv__family *family)
         free(metric->labels);
         free(metric);
     }
+    cv_map_free(family->by_labels);
     free(family->name);
     free(family->help);
     free(family);
@@ -45,6 +48,11 @@ void cv_metrics_free(cv_metrics *metrics)
         next = atomic_load(&family->next);
         free_family(family);
     }
+    for (cv__collector *collector = atomic_load(&metrics->collectors), *next; collector; collector = next) {
+        next = atomic_load(&collector->next);
+        free(collector);
+    }
+    cv_map_free(metrics->by_name);
     pthread_mutex_destroy(&metrics->lock);
     free(metrics);
 }
@@ -110,14 +118,6 @@ static bool bounds_are_good(const double *bounds, size_t count)
     return true;
 }
 
-static cv__family *find_family(cv_metrics *metrics, const char *name)
-{
-    for (cv__family *at = atomic_load(&metrics->first); at; at = atomic_load(&at->next))
-        if (strcmp(at->name, name) == 0)
-            return at;
-    return NULL;
-}
-
 static cv__family *add_family(cv_metrics *metrics, enum cv__metric_kind kind, const char *name, const char *help)
 {
     cv__family *family = calloc(1, sizeof *family);
@@ -126,7 +126,9 @@ static cv__family *add_family(cv_metrics *metrics, enum cv__metric_kind kind, co
     family->kind = kind;
     family->name = strdup(name);
     family->help = strdup(help ? help : "");
-    if (!family->name || !family->help) {
+    family->by_labels = cv_map_new(MAX_METRICS);
+    if (!family->name || !family->help || !family->by_labels ||
+        cv_map_set(metrics->by_name, cv_str_of(name), family, NULL) < 0) {
         free_family(family);
         return NULL;
     }
@@ -136,14 +138,6 @@ static cv__family *add_family(cv_metrics *metrics, enum cv__metric_kind kind, co
         atomic_store_explicit(&metrics->first, family, memory_order_release);
     metrics->last = family;
     return family;
-}
-
-static cv__metric *find_metric(cv__family *family, const char *labels)
-{
-    for (cv__metric *at = atomic_load(&family->first); at; at = atomic_load(&at->next))
-        if (strcmp(at->labels, labels) == 0)
-            return at;
-    return NULL;
 }
 
 /* One block: the metric, its buckets on cache lines of their own, the bounds. */
@@ -178,6 +172,11 @@ static cv__metric *add_metric(cv_metrics *metrics, cv__family *family, const cha
     cv__metric *metric = new_metric(labels, bounds, bound_count);
     if (!metric)
         return NULL;
+    if (cv_map_set(family->by_labels, cv_str_of(labels), metric, NULL) < 0) {
+        free(metric->labels);
+        free(metric);
+        return NULL;
+    }
     if (family->last)
         atomic_store_explicit(&family->last->next, metric, memory_order_release);
     else
@@ -190,12 +189,12 @@ static cv__metric *add_metric(cv_metrics *metrics, cv__family *family, const cha
 static cv__metric *find_or_add(cv_metrics *metrics, enum cv__metric_kind kind, const char *name, const char *help,
                                const char *labels, const double *bounds, size_t bound_count)
 {
-    cv__family *family = find_family(metrics, name);
+    cv__family *family = cv_map_get(metrics->by_name, cv_str_of(name));
     if (!family && metrics->count < MAX_METRICS)
         family = add_family(metrics, kind, name, help);
     if (!family || family->kind != kind)
         return NULL;
-    cv__metric *metric = find_metric(family, labels);
+    cv__metric *metric = cv_map_get(family->by_labels, cv_str_of(labels));
     return metric ? metric : add_metric(metrics, family, labels, bounds, bound_count);
 }
 
@@ -214,9 +213,49 @@ static cv__metric *get_metric(cv_metrics *metrics, enum cv__metric_kind kind, co
     return metric;
 }
 
+cv__family *cv__metrics_family(cv_metrics *metrics, const char *name)
+{
+    pthread_mutex_lock(&metrics->lock);
+    cv__family *family = cv_map_get(metrics->by_name, cv_str_of(name));
+    pthread_mutex_unlock(&metrics->lock);
+    return family;
+}
+
+cv__metric *cv__metrics_find(cv_metrics *metrics, const cv__family *family, const char *labels)
+{
+    pthread_mutex_lock(&metrics->lock);
+    cv__metric *metric = cv_map_get(family->by_labels, cv_str_of(labels));
+    pthread_mutex_unlock(&metrics->lock);
+    return metric;
+}
+
+int cv_metrics_on_collect(cv_metrics *metrics, void (*fn)(void *arg), void *arg)
+{
+    cv__collector *collector = calloc(1, sizeof *collector);
+    if (!metrics || !collector) {
+        free(collector);
+        return CV_E_NOMEM;
+    }
+    collector->fn = fn;
+    collector->arg = arg;
+    pthread_mutex_lock(&metrics->lock);
+    if (metrics->last_collector)
+        atomic_store_explicit(&metrics->last_collector->next, collector, memory_order_release);
+    else
+        atomic_store_explicit(&metrics->collectors, collector, memory_order_release);
+    metrics->last_collector = collector;
+    pthread_mutex_unlock(&metrics->lock);
+    return 0;
+}
+
 cv_counter *cv_counter_get(cv_metrics *metrics, const char *name, const char *help, const char *labels)
 {
     return (cv_counter *)get_metric(metrics, CV__COUNTER, name, help, labels, NULL, 0);
+}
+
+cv_counter *cv_counter_get_seconds(cv_metrics *metrics, const char *name, const char *help, const char *labels)
+{
+    return (cv_counter *)get_metric(metrics, CV__SECONDS, name, help, labels, NULL, 0);
 }
 
 cv_gauge *cv_gauge_get(cv_metrics *metrics, const char *name, const char *help, const char *labels)
@@ -234,6 +273,16 @@ void cv_counter_add(cv_counter *counter, uint64_t amount)
 {
     if (counter)
         atomic_fetch_add_explicit(&counter->metric.value, amount, memory_order_relaxed);
+}
+
+void cv_counter_raise(cv_counter *counter, uint64_t total)
+{
+    if (!counter)
+        return;
+    uint64_t seen = atomic_load_explicit(&counter->metric.value, memory_order_relaxed);
+    while (seen < total && !atomic_compare_exchange_weak_explicit(&counter->metric.value, &seen, total,
+                                                                  memory_order_relaxed, memory_order_relaxed))
+        continue;
 }
 
 uint64_t cv_counter_value(const cv_counter *counter)
@@ -296,6 +345,17 @@ void cv_histogram_observe(cv_histogram *histogram, double value)
     while (!atomic_compare_exchange_weak_explicit(&metric->value, &seen, bits_of(from_bits(seen) + value),
                                                   memory_order_relaxed, memory_order_relaxed))
         continue;
+}
+
+void cv__histogram_observe_alone(cv_histogram *histogram, double value)
+{
+    if (!histogram || isnan(value))
+        return;
+    cv__metric *metric = &histogram->metric;
+    _Atomic uint64_t *bucket = &metric->buckets[bucket_of(metric, value)];
+    atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1, memory_order_relaxed);
+    double sum = from_bits(atomic_load_explicit(&metric->value, memory_order_relaxed));
+    atomic_store_explicit(&metric->value, bits_of(sum + value), memory_order_relaxed);
 }
 
 uint64_t cv_histogram_count(const cv_histogram *histogram)

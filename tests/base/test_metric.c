@@ -1,3 +1,5 @@
+#include "base/metric.h"
+#include "promtool.h"
 #include "test.h"
 #include <covet/metric.h>
 #include <math.h>
@@ -244,6 +246,136 @@ static void no_update_of_any_thread_is_lost(void **state)
     assert_true(fabs(cv_histogram_sum(h) - 1.5 * THREADS * ROUNDS) < 1e-6);
 }
 
+static void what_is_counted_elsewhere_is_raised(void **state)
+{
+    (void)state;
+    cv_counter *counter = cv_counter_get_seconds(metrics, "cpu_seconds_total", NULL, NULL);
+    cv_counter_raise(counter, 1250000000);
+    cv_counter_raise(counter, 5);
+    cv_counter_raise(NULL, 5);
+    expect_exposition("# TYPE cpu_seconds_total counter\ncpu_seconds_total 1.25\n");
+    assert_null(cv_counter_get(metrics, "cpu_seconds_total", NULL, NULL));
+}
+
+static void updates_of_one_thread_alone(void **state)
+{
+    (void)state;
+    const double bounds[] = {1};
+    cv_counter *counter = cv_counter_get(metrics, "a_total", NULL, NULL);
+    cv_gauge *gauge = cv_gauge_get(metrics, "b", NULL, NULL);
+    cv_histogram *h = cv_histogram_get(metrics, "c", NULL, NULL, bounds, 1);
+    cv__counter_add_alone(counter, 2);
+    cv__gauge_add_alone(gauge, -2);
+    cv__histogram_observe_alone(h, 0.5);
+    cv__histogram_observe_alone(h, 2);
+    cv__histogram_observe_alone(h, NAN);
+    cv__counter_add_alone(NULL, 1);
+    cv__gauge_add_alone(NULL, 1);
+    cv__histogram_observe_alone(NULL, 1);
+    assert_int_equal(cv_counter_value(counter), 2);
+    assert_int_equal(cv_gauge_value(gauge), -2);
+    assert_int_equal(cv_histogram_count(h), 2);
+    assert_true(cv_histogram_sum(h) == 2.5);
+}
+
+static void set_to_the_number_of_calls(void *arg)
+{
+    cv_gauge *gauge = cv_gauge_get(metrics, "calls", NULL, NULL);
+    cv_gauge_set(gauge, ++*(int *)arg);
+}
+
+static void collectors_are_called_before_each_exposition(void **state)
+{
+    (void)state;
+    int one = 0, other = 10;
+    assert_int_equal(cv_metrics_on_collect(metrics, set_to_the_number_of_calls, &one), 0);
+    expect_exposition("# TYPE calls gauge\ncalls 1\n");
+    assert_int_equal(cv_metrics_on_collect(metrics, set_to_the_number_of_calls, &other), 0);
+    expect_exposition("# TYPE calls gauge\ncalls 11\n");
+    assert_int_equal(one, 2);
+    assert_int_equal(cv_metrics_on_collect(NULL, set_to_the_number_of_calls, &one), CV_E_NOMEM);
+}
+
+/* ---- several registries ---- */
+
+static void expect_sum(cv_metrics *const *list, size_t count, const char *wanted)
+{
+    cv_buf out;
+    cv_buf_init(&out, 0);
+    cv_metrics_expose_all(list, count, &out);
+    assert_int_equal(out.error, 0);
+    assert_string_equal(cv_buf_str(&out).ptr ? cv_buf_str(&out).ptr : "", wanted);
+    cv_buf_done(&out);
+}
+
+static void registries_are_summed_up(void **state)
+{
+    (void)state;
+    const double bounds[] = {1, 2}, others[] = {1, 3};
+    cv_metrics *second = cv_metrics_new(), *third = cv_metrics_new();
+    cv_metrics *const list[] = {metrics, NULL, second, third};
+    cv_counter_add(cv_counter_get(metrics, "a_total", "A.", "x=\"1\""), 1);
+    cv_counter_add(cv_counter_get(second, "b_total", "B.", NULL), 5);
+    cv_counter_add(cv_counter_get(second, "a_total", "A.", "x=\"2\""), 2);
+    cv_counter_add(cv_counter_get(second, "a_total", "A.", "x=\"1\""), 3);
+    cv_counter_add(cv_counter_get(third, "a_total", "A.", "x=\"2\""), 4);
+    cv_gauge_set(cv_gauge_get(second, "g", NULL, NULL), 7);
+    cv_gauge_set(cv_gauge_get(third, "g", NULL, NULL), -9);
+    cv_gauge_set(cv_gauge_get(third, "b_total", NULL, NULL), 1000); /* another kind */
+    cv_histogram_observe(cv_histogram_get(second, "h", NULL, NULL, bounds, 2), 1.5);
+    cv_histogram_observe(cv_histogram_get(third, "h", NULL, NULL, bounds, 2), 0.5);
+    cv_histogram_observe(cv_histogram_get(second, "i", NULL, NULL, bounds, 2), 1.5);
+    cv_histogram_observe(cv_histogram_get(third, "i", NULL, NULL, others, 2), 0.5);
+    expect_sum(list, 4,
+               "# HELP a_total A.\n"
+               "# TYPE a_total counter\n"
+               "a_total{x=\"1\"} 4\n"
+               "a_total{x=\"2\"} 6\n"
+               "# HELP b_total B.\n"
+               "# TYPE b_total counter\n"
+               "b_total 5\n"
+               "# TYPE g gauge\n"
+               "g -2\n"
+               "# TYPE h histogram\n"
+               "h_bucket{le=\"1\"} 1\n"
+               "h_bucket{le=\"2\"} 2\n"
+               "h_bucket{le=\"+Inf\"} 2\n"
+               "h_sum 2\n"
+               "h_count 2\n"
+               "# TYPE i histogram\n"
+               "i_bucket{le=\"1\"} 0\n"
+               "i_bucket{le=\"2\"} 1\n"
+               "i_bucket{le=\"+Inf\"} 1\n"
+               "i_sum 1.5\n"
+               "i_count 1\n");
+    expect_sum(list, 0, "");
+    expect_sum(list + 1, 1, "");
+    cv_metrics_free(second);
+    cv_metrics_free(third);
+}
+
+static void prometheus_own_checker_accepts_the_text(void **state)
+{
+    (void)state;
+    cv_counter_add(cv_counter_get(metrics, "requests_total", "All\\of\nthem \"x\".", "method=\"PO\\\"ST\""), 2);
+    cv_counter_raise(cv_counter_get_seconds(metrics, "cpu_seconds_total", "Time.", NULL), 1);
+    cv_gauge_set(cv_gauge_get(metrics, "open_sockets", "Open.", NULL), -1);
+    cv_histogram *h =
+        cv_histogram_get(metrics, "took_seconds", "Time.", "path=\"/\"", cv_latency_bounds, cv_latency_bound_count);
+    cv_histogram_observe(h, 0.002);
+    cv_buf out;
+    cv_buf_init(&out, 0);
+    cv_metrics_expose(metrics, &out);
+    char *said;
+    int found = promtool_check(cv_buf_str(&out), &said);
+    cv_buf_done(&out);
+    if (found < 0)
+        skip_without_promtool();
+    if (found > 0)
+        fail_msg("%s", said);
+    free(said);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -262,6 +394,11 @@ int main(void)
         TEST(quantiles_of_negative_and_late_buckets),
         TEST(the_latency_bounds_are_good_ones),
         TEST(no_update_of_any_thread_is_lost),
+        TEST(what_is_counted_elsewhere_is_raised),
+        TEST(updates_of_one_thread_alone),
+        TEST(collectors_are_called_before_each_exposition),
+        TEST(registries_are_summed_up),
+        TEST(prometheus_own_checker_accepts_the_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
