@@ -7,6 +7,7 @@ import tap
 
 COMPARISON = {'bench': 'b', 'unit': 'ns', 'ours': 2, 'peer': 'p', 'theirs': 4.5, 'ratio': 0.44, 'runs': 5}
 PROMISE = {'bench': 'b', 'unit': 'ns', 'ours': 2, 'limit': 5, 'pass': True, 'runs': 5}
+RATIO = COMPARISON | {'wanted': 0.4, 'pass': True}
 
 
 def bench(folder, script, *names):
@@ -26,16 +27,17 @@ def printing(*results):
 
 
 def test_results_are_passed_on_alone(folder):
-    results = [COMPARISON, PROMISE, PROMISE | {'what': 'yield'}]
+    results = [COMPARISON, PROMISE, PROMISE | {'what': 'yield'}, RATIO]
     code, output, errors = bench(folder, 'import sys\nprint("noise", file=sys.stderr)\n' + printing(*results))
     assert code == 0, errors
     assert [json.loads(line) for line in output.splitlines()] == results, output
 
 
-def test_missed_limit_is_printed_and_fails(folder):
-    code, output, errors = bench(folder, printing(PROMISE | {'ours': 9, 'pass': False}))
-    assert code == 1 and 'misses its limit' in errors, errors
-    assert json.loads(output)['pass'] is False, output
+def test_missed_promise_is_printed_and_fails(folder):
+    for missed in (PROMISE | {'ours': 9, 'pass': False}, RATIO | {'wanted': 2, 'pass': False}):
+        code, output, errors = bench(folder, printing(missed))
+        assert code == 1 and 'misses what it promises' in errors, errors
+        assert json.loads(output)['pass'] is False, output
 
 
 def test_line_of_another_shape_is_kept_back(folder):
