@@ -116,12 +116,12 @@ def wait_until_it_answers(server):
         time.sleep(0.05)
 
 
-def run_quietly(command, folder):
+def run_quietly(command, folder, environment=None):
     """A step of setting up; OSError with what it said when it fails."""
-    output = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    output = subprocess.run([str(part) for part in command], cwd=folder, env=os.environ | (environment or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True)
     if output.returncode != 0:
-        raise OSError(f'{" ".join(command)} failed: {output.stdout.strip()}')
+        raise OSError(f'{command[0]} {command[1]} failed: {output.stdout.strip()}')
 
 
 class Bench:
@@ -223,23 +223,53 @@ domain * {{
         return self.start_peer(name, 'node', ['node', HERE / 'peers' / 'node_server.js', port, *arguments], path, port,
                                environment=environment)
 
+    def start_node_sqlite(self, path, database):
+        """node with each library for SQLite that works here."""
+        modules = self.install_npm('better-sqlite3')
+        return [self.start_node(path, database, library, name=f'node http, {library}', environment={'NODE_PATH': str(modules)})
+                for library in ('better-sqlite3', 'node:sqlite')]
+
+    def install_npm(self, package):
+        """A package of npm's registry in the build folder, once; where its modules are."""
+        folder = self.build / 'npm'
+        if not (folder / 'node_modules' / package).exists() and shutil.which('npm'):
+            folder.mkdir(exist_ok=True)
+            with contextlib.suppress(OSError):
+                run_quietly(['npm', 'install', '--no-audit', '--no-fund', '--prefix', folder, package], folder)
+        return folder / 'node_modules'
+
+    def start_fastapi(self, path, database):
+        """FastAPI of Debian, under its uvicorn with uvloop and httptools."""
+        port, python = free_port(), '/usr/bin/python3'
+        return self.start_peer('fastapi under uvicorn', python,
+                               [python, '-m', 'uvicorn', 'fastapi_server:app', '--port', port, '--no-access-log',
+                                '--log-level', 'error', '--loop', 'uvloop', '--http', 'httptools',
+                                '--app-dir', HERE / 'peers'],
+                               path, port, environment={'BENCH_DATABASE': str(database)})
+
 
 # ---- load ----
 
-def run_wrk(server, seconds, connections=64, depth=1, paths=(), threads=1):
-    """What wrk counted: {"requests", "seconds", "bytes", "errors"}."""
+def start_wrk(server, seconds, connections=64, depth=1, paths=(), threads=1):
+    """wrk as a process; `paths` instead of the server's own are asked in turn, `depth` requests at once."""
     command = ['wrk', f'-t{threads}', f'-c{connections}', f'-d{seconds}s', '-s', HERE / 'wrk_report.lua', server.url(), '--',
                depth, *paths]
-    output = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if output.returncode != 0:
-        raise OSError(f'{server.name}: wrk failed: {output.stderr.strip() or output.stdout.strip()}')
-    return json.loads(output.stdout.strip().splitlines()[-1])
+    return subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+
+
+def report_of(server, wrk):
+    """What wrk counted: {"requests", "seconds", "bytes", "errors"}. Waits for its end."""
+    output = wrk.communicate()[0].strip()
+    if wrk.returncode != 0:
+        raise OSError(f'{server.name}: wrk failed: {output}')
+    return json.loads(output.splitlines()[-1])
 
 
 def measure(server, seconds, **load):
     """One sample: {'cpu': requests by second of server CPU, 'wall': requests by second}."""
     before = server.cpu_seconds()
-    report = run_wrk(server, seconds, **load)
+    report = report_of(server, start_wrk(server, seconds, **load))
     used = server.cpu_seconds() - before
     if report['errors']:
         sys.exit(f'{server.name}: {report["errors"]} errors in {report["requests"]} requests')
@@ -252,7 +282,7 @@ def compare(bench, servers, wanted, what=None, rounds=ROUNDS, seconds=SECONDS, *
     ours, *peers = servers = [server for server in servers if server]
     samples = {server.name: [] for server in servers}
     for server in servers:
-        run_wrk(server, 1, **load)
+        report_of(server, start_wrk(server, 1, **load))
     for turn in range(rounds):
         for server in servers[turn % len(servers):] + servers[:turn % len(servers)]:
             samples[server.name].append(measure(server, seconds, **load))
