@@ -18,6 +18,7 @@
 #include <covet/log.h>
 #include <covet/map.h>
 #include <covet/metric.h>
+#include <covet/middleware.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
 #include <covet/query.h>

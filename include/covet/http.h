@@ -83,6 +83,11 @@ CV_API CV_CHECKED int cv_query_i64(cv_request *req, const char *name, int64_t fa
                                    int64_t *ret_value);
 CV_API CV_CHECKED int cv_query_bool(cv_request *req, const char *name, bool fallback, bool *ret_value);
 
+/** Values that middleware leaves for those after it and for the handler. `key` is the address of a static object of
+ *  whoever sets it; at most 16. They live as long as the request. CV_E_LIMIT. */
+CV_API CV_CHECKED int cv_request_set(cv_request *req, const void *key, void *value);
+CV_API void *cv_request_get(const cv_request *req, const void *key);
+
 /* ---- the response: none of these suspends unless it says so ---- */
 
 CV_API void cv_response_status(cv_response *res, int status);
@@ -93,6 +98,9 @@ CV_API int cv_response_get_status(const cv_response *res);
  *  (Content-Length, Transfer-Encoding, Connection, Date) are the server's own: CV_E_INVALID. */
 CV_API CV_CHECKED int cv_response_header(cv_response *res, const char *name, const char *value);
 CV_API CV_CHECKED int cv_response_header_add(cv_response *res, const char *name, const char *value);
+
+/** The value of a response header, any case; the NULL view when it was not set. Valid until it is set again. */
+CV_API cv_str cv_response_get_header(const cv_response *res, const char *name);
 
 /** The buffer of the body, up to 1 MiB (then its sticky error is CV_E_LIMIT, and the reply becomes 500 with a hint to
  *  stream). Writing to it makes the reply. */
@@ -124,6 +132,10 @@ CV_API CV_CHECKED int cv_stream_start(cv_ctx *cx, cv_response *res, int status, 
                                       int64_t content_length);
 CV_API CV_CHECKED int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len);
 CV_API CV_CHECKED int cv_stream_end(cv_ctx *cx, cv_response *res);
+
+/** Give what was written so far to the client at once (after compression, which otherwise keeps some back). Suspends.
+ *  Errors as for cv_stream_write. */
+CV_API CV_CHECKED int cv_stream_flush(cv_ctx *cx, cv_response *res);
 
 /** Whether a reply was made or a stream started. */
 CV_API bool cv_response_is_made(const cv_response *res);

@@ -6,6 +6,7 @@
 #include "http/exchange.h"
 #include "http/router.h"
 #include <covet/fiber.h>
+#include <covet/middleware.h>
 #include <covet/runtime.h>
 
 /* Room for the error reply when the handler has used up its arena. */
@@ -93,6 +94,27 @@ static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
 
 /* ---- sending ---- */
 
+/* How long middleware may take for a reply when the request's own time is over. */
+enum { REPLY_GRACE_MS = 5000 };
+
+/* The way out through the middleware. A hook that fails makes an error reply, which passes those that are left. */
+static void pass_reply_hooks(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    if (!req->unreplied)
+        return;
+    cx->deadline_ns = cv_now_ns(cx) + (int64_t)REPLY_GRACE_MS * 1000000;
+    for (int rc; req->unreplied;) {
+        rc = cv__chain_reply(cx, req, res);
+        if (rc == 0 && res->state == CV__REPLY_WHOLE)
+            rc = check_body(cx, res);
+        if (rc == 0)
+            continue;
+        complete_story(cx, rc);
+        reply_error(cx, res);
+        log_failure(cx, req, CV_LOG_ERROR);
+    }
+}
+
 /* The handler's time is over or not: its reply is bounded by the write time limit alone. */
 static void send_whole(cv_ctx *cx, cv__connection *connection, cv_response *res)
 {
@@ -119,8 +141,10 @@ static cv__after finish(cv_ctx *cx, cv_request *req, cv_response *res, int rc)
     cv_arena_stats stats = cv_arena_get_stats(arena);
     cv_arena_set_limit(arena, stats.limit_bytes + ERROR_REPLY_BYTES);
     settle(cx, req, res, rc);
-    if (res->state == CV__REPLY_WHOLE)
+    if (res->state == CV__REPLY_WHOLE) {
+        pass_reply_hooks(cx, req, res);
         send_whole(cx, connection, res);
+    }
     cv_arena_set_limit(arena, stats.limit_bytes);
     connection->server->stats.responses_by_class[res->status / 100 % 6]++;
     if (res->state == CV__REPLY_CUT)
@@ -142,11 +166,18 @@ int cv__exchange_run(cv_ctx *cx, void *arg)
     cx->deadline_ns = started_ns + server->options.request_timeout_ms * 1000000; /* not that of the main context */
     cv__response_init(cx, &res, head->method, head->minor_version, head->keep_alive);
     res.connection = connection;
-    res.deadline_ns = cx->deadline_ns;
     int rc = cv__request_init(cx, &req, &connection->parser, connection);
+    req.started_ns = started_ns;
+    res.request = &req;
     if (rc == 0)
-        rc = cv__router_dispatch(cx, server->router, &req, &res);
+        rc = cv__router_find(cx, server->router, &req);
+    if (rc == 0) {
+        cx->deadline_ns = started_ns + cv__response_time_limit_ms(&res) * 1000000;
+        res.deadline_ns = cx->deadline_ns;
+        rc = cv__router_run(cx, &req, &res);
+    }
     cv__after after = finish(cx, &req, &res, rc);
+    cv__chain_after(cx, &req, &res);
     log_access(cx, &req, &res, started_ns);
     cv__connection_finished(connection, after);
     return 0;

@@ -51,6 +51,8 @@ static int make(cv_ctx *cx, cv_response *res, int status, const char *title, con
         return cv_fail(cx, res->body.error, "could not write the problem document: %s", cv_error_text(res->body.error));
     CV_TRY(cv_response_header(res, "Content-Type", "application/problem+json"));
     cv_response_status(res, status);
+    res->is_problem = true;
+    res->problem_detail = detail ? cv_strdup(cx, detail) : NULL;
     res->state = CV__REPLY_WHOLE;
     return 0;
 }

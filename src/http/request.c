@@ -2,77 +2,31 @@
 
 #include "base/ctx.h"
 #include "http/connection.h"
-#include "http/head.h"
+#include "http/router.h"
 #include <covet/url.h>
 
 /* ---- preparing ---- */
-
-/* Decode one segment to `out` and return its end; the parser has checked every escape. */
-static char *decode_segment(cv_str raw, char *out)
-{
-    for (size_t i = 0; i < raw.len; i++) {
-        char c = raw.ptr[i];
-        if (c == '%') {
-            c = (char)(cv__hex_digit(raw.ptr[i + 1]) * 16 + cv__hex_digit(raw.ptr[i + 2]));
-            i += 2;
-        }
-        *out++ = c;
-    }
-    return out;
-}
-
-static void add_segment(cv_request *req, const char *start, const char *end)
-{
-    if (req->segment_count < CV__MAX_SEGMENTS)
-        req->segments[req->segment_count++] = cv_str_make(start, (size_t)(end - start));
-}
-
-static void cut_plain(cv_request *req, cv_str path)
-{
-    cv_str rest = cv_str_sub(path, 1, path.len), part;
-    while (cv_str_split(&rest, '/', &part))
-        add_segment(req, part.ptr, part.ptr + part.len);
-    req->path = path;
-}
-
-/* A slash that was escaped belongs to its segment. */
-static int cut_escaped(cv_request *req, cv_str path)
-{
-    char *decoded = cv_alloc(req->cx, path.len + 1);
-    if (!decoded)
-        return req->cx->error_code;
-    char *out = decoded;
-    cv_str rest = cv_str_sub(path, 1, path.len), part;
-    while (cv_str_split(&rest, '/', &part)) {
-        *out++ = '/';
-        char *end = decode_segment(part, out);
-        add_segment(req, out, end);
-        out = end;
-    }
-    *out = '\0';
-    req->path = cv_str_make(decoded, (size_t)(out - decoded));
-    return 0;
-}
 
 int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser, struct cv__connection *connection)
 {
     req->cx = cx;
     req->parser = parser;
     req->connection = connection;
+    req->started_ns = 0;
     req->route = NULL;
-    req->route_arg = NULL;
-    req->segment_count = req->param_count = 0;
-    cv_str path = cv__parser_text(parser, parser->head.path);
-    if (!path.len)
-        path = CV_STR("/");
-    if (path.ptr[0] != '/') {
-        req->path = path;
-        return 0;
-    }
-    if (parser->head.path_escaped)
-        return cut_escaped(req, path);
-    cut_plain(req, path);
+    req->allowed = 0;
+    req->reached = req->unreplied = req->value_count = 0;
+    cv_str raw = cv__parser_text(parser, parser->head.path);
+    char *decoded = NULL;
+    if (parser->head.path_escaped && !(decoded = cv_alloc(cx, raw.len)))
+        return cx->error_code;
+    req->path = cv__path_decode(raw, parser->head.path_escaped, decoded);
     return 0;
+}
+
+int64_t cv_request_started_ns(const cv_request *req)
+{
+    return req->started_ns;
 }
 
 /* ---- what was sent ---- */
@@ -167,42 +121,70 @@ const char *cv_request_peer(const cv_request *req)
 
 void *cv_request_route_arg(const cv_request *req)
 {
-    return req->route_arg;
+    return req->route ? req->route->arg : NULL;
 }
 
 const char *cv_request_route(const cv_request *req)
 {
-    return req->route;
+    return req->route ? req->route->pattern : NULL;
 }
 
-static const cv__param *find_param(const cv_request *req, const char *name)
+/* The value of a parameter and its kind; the NULL view when the route has none of the name. */
+static cv_str find_param(const cv_request *req, const char *name, cv__param_kind *ret_kind)
 {
-    for (size_t i = 0; i < req->param_count; i++)
-        if (!strcmp(req->params[i].name, name))
-            return &req->params[i];
-    return NULL;
+    size_t count = req->route ? req->route->param_count : 0;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(req->route->params[i].name, name)) {
+            *ret_kind = req->route->params[i].kind;
+            return req->params[i];
+        }
+    return cv_str_make(NULL, 0);
 }
 
 cv_str cv_path_text(const cv_request *req, const char *name)
 {
-    const cv__param *param = find_param(req, name);
-    return param ? param->text : cv_str_make(NULL, 0);
+    cv__param_kind kind;
+    return find_param(req, name, &kind);
 }
 
 int64_t cv_path_i64(const cv_request *req, const char *name)
 {
-    const cv__param *param = find_param(req, name);
+    cv__param_kind kind;
+    cv_str text = find_param(req, name, &kind);
     int64_t value = 0;
-    return param && param->kind == CV__PARAM_INT && cv_str_to_i64(param->text, &value) == 0 ? value : 0;
+    return text.ptr && kind == CV__PARAM_INT && cv_str_to_i64(text, &value) == 0 ? value : 0;
 }
 
 cv_uuid cv_path_uuid(const cv_request *req, const char *name)
 {
-    const cv__param *param = find_param(req, name);
+    cv__param_kind kind;
+    cv_str text = find_param(req, name, &kind);
     cv_uuid value = {{0}};
-    if (!param || param->kind != CV__PARAM_UUID || cv_uuid_parse(param->text, &value) < 0)
+    if (!text.ptr || kind != CV__PARAM_UUID || cv_uuid_parse(text, &value) < 0)
         memset(&value, 0, sizeof value);
     return value;
+}
+
+/* ---- what middleware leaves ---- */
+
+int cv_request_set(cv_request *req, const void *key, void *value)
+{
+    size_t i = 0;
+    while (i < req->value_count && req->values[i].key != key)
+        i++;
+    if (i == CV__MAX_VALUES)
+        return cv_fail(req->cx, CV_E_LIMIT, "cannot keep more than %d values with a request", CV__MAX_VALUES);
+    req->values[i] = (cv__request_value){key, value};
+    req->value_count += i == req->value_count;
+    return 0;
+}
+
+void *cv_request_get(const cv_request *req, const void *key)
+{
+    for (size_t i = 0; i < req->value_count; i++)
+        if (req->values[i].key == key)
+            return req->values[i].value;
+    return NULL;
 }
 
 /* ---- the query ---- */

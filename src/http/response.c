@@ -2,6 +2,7 @@
 
 #include "base/ctx.h"
 #include "http/head.h"
+#include <covet/middleware.h>
 
 void cv__response_init(cv_ctx *cx, cv_response *res, cv_method method, int minor_version, bool keep_alive)
 {
@@ -15,6 +16,8 @@ void cv__response_reset(cv_response *res)
     res->state = CV__REPLY_NONE;
     res->status = 200;
     res->field_count = res->field_bytes = 0;
+    res->is_problem = false;
+    res->problem_detail = NULL;
     cv_buf_clear(&res->body);
 }
 
@@ -31,6 +34,21 @@ int cv_response_get_status(const cv_response *res)
 bool cv_response_is_made(const cv_response *res)
 {
     return res->state != CV__REPLY_NONE || res->body.len || res->body.error;
+}
+
+bool cv_response_is_whole(const cv_response *res)
+{
+    return !res->starting && res->state < CV__REPLY_STREAM;
+}
+
+uint64_t cv_response_bytes_sent(const cv_response *res)
+{
+    return res->bytes_sent;
+}
+
+bool cv_response_was_cut(const cv_response *res)
+{
+    return res->state == CV__REPLY_CUT;
 }
 
 bool cv__status_has_no_body(int status)
@@ -89,7 +107,12 @@ static void remove_field(cv_response *res, cv_str name)
     res->field_count = kept;
 }
 
-cv_str cv__response_get(const cv_response *res, const char *name)
+void cv__response_remove(cv_response *res, const char *name)
+{
+    remove_field(res, cv_str_of(name));
+}
+
+cv_str cv_response_get_header(const cv_response *res, const char *name)
 {
     for (size_t i = 0; i < res->field_count; i++)
         if (cv_str_equal_nocase(res->fields[i].name, cv_str_of(name)))
@@ -169,6 +192,7 @@ int cv_reply_text(cv_ctx *cx, cv_response *res, int status, const char *content_
         cv_error_hint(cx, "use cv_stream_start for large replies");
         return CV_E_LIMIT;
     }
+    res->is_problem = false;
     cv_buf_clear(&res->body);
     cv_buf_add_str(&res->body, body);
     if (res->body.error)
@@ -183,6 +207,7 @@ int cv_reply_text(cv_ctx *cx, cv_response *res, int status, const char *content_
 int cv_reply_empty(cv_ctx *cx, cv_response *res, int status)
 {
     CV_TRY(cv__response_check(cx, res));
+    res->is_problem = false;
     cv_buf_clear(&res->body);
     res->status = status;
     res->state = CV__REPLY_WHOLE;

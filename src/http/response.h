@@ -24,8 +24,19 @@ typedef enum cv__reply_state {
     CV__REPLY_CUT,    /* a stream that cannot be continued: the connection closes */
 } cv__reply_state;
 
+/* What stands between the writes of a stream and the wire, such as compression: each call takes `data` and appends what
+ * can go out. May suspend; an error cuts the stream. */
+typedef struct cv__filter {
+    int (*write)(cv_ctx *cx, struct cv__filter *filter, cv_str data, cv_buf *out); /* at most CV__FILTER_PIECE */
+    int (*flush)(cv_ctx *cx, struct cv__filter *filter, cv_buf *out);              /* all that was taken must go out */
+    int (*end)(cv_ctx *cx, struct cv__filter *filter, cv_buf *out);
+} cv__filter;
+
+#define CV__FILTER_PIECE ((size_t)256 * 1024)
+
 struct cv_response {
     cv_ctx *cx;
+    struct cv_request *request;        /* NULL in tests of parts: no middleware runs then */
     struct cv__connection *connection; /* NULL in tests of parts: streams then fail */
     cv_method method;                  /* of the request: HEAD gets no body */
     int minor_version;                 /* of the request */
@@ -37,6 +48,14 @@ struct cv_response {
     size_t field_count, field_capacity, field_bytes;
     cv_buf body;
 
+    bool is_problem;            /* the body is a problem document that the library made */
+    const char *problem_detail; /* of it, or NULL */
+    bool no_compression;
+    uint64_t bytes_sent; /* of the body, as they went out */
+
+    bool starting;       /* a stream: its head is about to be sent */
+    cv__filter *filter;  /* of a stream, set by a `reply` hook; or NULL */
+    cv_buf filtered;     /* what the filter gave and was not sent yet */
     bool chunked;        /* of a stream */
     int64_t stream_left; /* bytes announced and not written; negative: unknown */
     int64_t deadline_ns; /* the context's, as the server set it last */
@@ -51,8 +70,11 @@ void cv__response_reset(cv_response *res);
  *  long as the response. */
 CV_CHECKED int cv__response_field(cv_response *res, cv_str name, cv_str value);
 
-/** The value of a header, any case; the NULL view when it was not set. */
-cv_str cv__response_get(const cv_response *res, const char *name);
+/** Forget a header, any case. */
+void cv__response_remove(cv_response *res, const char *name);
+
+/** How long the request may take: the limit of its route, or the server's. */
+int64_t cv__response_time_limit_ms(const cv_response *res);
 
 /** A handler is about to reply: CV_E_IN_TRANSACTION while the context has an open transaction, CV_E_STATE when a
  *  stream was started. */

@@ -1,44 +1,9 @@
 /* Routes lie in a tree of segments: a node's children are its literal segments, sorted, and at most one parameter of
- * each kind. A request walks it depth first, the better rank first, and every node is visited at most once, since a
- * node stands for exactly one sequence of segments. */
+ * each kind. A node stands for exactly one sequence of segments. */
 #include "http/router.h"
 
 #include "base/ctx.h"
-#include "http/response.h"
-#include <stdio.h>
 #include <stdlib.h>
-
-enum { PARAM_KINDS = CV__PARAM_PATH + 1 };
-
-typedef struct route {
-    unsigned methods;
-    const char *pattern;
-    cv_handler *handler;
-    void *arg;
-    cv__param *params; /* names and kinds in order; text unset */
-    size_t param_count;
-    struct route *next; /* of the same node, with other methods */
-} route;
-
-typedef struct node {
-    cv_str literal;
-    struct node **literals; /* sorted by their text */
-    size_t literal_count;
-    struct node *params[PARAM_KINDS]; /* in the order of their rank */
-    route *routes;
-} node;
-
-struct cv_router {
-    cv_arena *arena;
-    node root;
-    route **routes; /* in the order added */
-    size_t route_count;
-};
-
-struct cv_route_group {
-    cv_router *router;
-    const char *prefix;
-};
 
 cv_router *cv_router_new(void)
 {
@@ -49,6 +14,10 @@ cv_router *cv_router_new(void)
         free(router);
         return NULL;
     }
+    pthread_mutex_init(&router->freezing, NULL);
+    router->root = (cv_route_group){.router = router, .prefix = "", .last_use = &router->root.uses};
+    router->last_group = &router->root;
+    router->missing.group = &router->root;
     return router;
 }
 
@@ -57,12 +26,32 @@ void cv_router_free(cv_router *router)
     if (!router)
         return;
     cv_arena_free(router->arena);
+    pthread_mutex_destroy(&router->freezing);
     free(router);
 }
 
 cv_arena *cv__router_arena(cv_router *router)
 {
     return router->arena;
+}
+
+size_t cv__router_route_count(const cv_router *router)
+{
+    return router->route_count;
+}
+
+const cv__route *cv__router_route_at(const cv_router *router, size_t index)
+{
+    return index < router->route_count ? router->routes[index] : &router->missing;
+}
+
+int cv__router_check_open(cv_ctx *cx, const cv_router *router)
+{
+    if (!router->frozen)
+        return 0;
+    cv_fail(cx, CV_E_STATE, "cannot change the router: a server has started on it");
+    cv_error_hint(cx, "add routes and middleware before cv_server_start");
+    return CV_E_STATE;
 }
 
 /* ---- adding ---- */
@@ -73,7 +62,7 @@ static int no_memory(cv_ctx *cx)
 }
 
 /* The place of a literal among a node's children: where it is, or where it belongs. */
-static size_t literal_place(const node *parent, cv_str text, bool *ret_found)
+static size_t literal_place(const cv__node *parent, cv_str text, bool *ret_found)
 {
     size_t low = 0, high = parent->literal_count;
     *ret_found = false;
@@ -91,7 +80,7 @@ static size_t literal_place(const node *parent, cv_str text, bool *ret_found)
     return low;
 }
 
-static node *find_child(const node *parent, const cv__segment *segment)
+static cv__node *find_child(const cv__node *parent, const cv__segment *segment)
 {
     if (segment->is_param)
         return parent->params[segment->kind];
@@ -100,13 +89,13 @@ static node *find_child(const node *parent, const cv__segment *segment)
     return found ? parent->literals[place] : NULL;
 }
 
-static node *add_literal(cv_arena *arena, node *parent, cv_str text)
+static cv__node *add_literal(cv_arena *arena, cv__node *parent, cv_str text)
 {
     bool found;
-    size_t place = literal_place(parent, text, &found), bytes = sizeof(node *);
-    node *child = cv_arena_zalloc(arena, 1, sizeof *child);
+    size_t place = literal_place(parent, text, &found), bytes = sizeof(cv__node *);
+    cv__node *child = cv_arena_zalloc(arena, 1, sizeof *child);
     const char *copy = cv_arena_strndup(arena, text.ptr, text.len);
-    node **grown =
+    cv__node **grown =
         cv_arena_realloc(arena, parent->literals, parent->literal_count * bytes, (parent->literal_count + 1) * bytes);
     if (!child || !copy || !grown)
         return NULL;
@@ -118,14 +107,14 @@ static node *add_literal(cv_arena *arena, node *parent, cv_str text)
     return child;
 }
 
-static node *add_child(cv_arena *arena, node *parent, const cv__segment *segment)
+static cv__node *add_child(cv_arena *arena, cv__node *parent, const cv__segment *segment)
 {
     if (!segment->is_param)
         return add_literal(arena, parent, segment->text);
-    return parent->params[segment->kind] = cv_arena_zalloc(arena, 1, sizeof(node));
+    return parent->params[segment->kind] = cv_arena_zalloc(arena, 1, sizeof(cv__node));
 }
 
-static bool same_names(const route *old, const cv__pattern *pattern)
+static bool same_names(const cv__route *old, const cv__pattern *pattern)
 {
     size_t at = 0;
     for (size_t i = 0; i < pattern->segment_count; i++)
@@ -135,9 +124,10 @@ static bool same_names(const route *old, const cv__pattern *pattern)
     return true;
 }
 
-static int check_conflict(cv_ctx *cx, const node *at, unsigned methods, const char *text, const cv__pattern *pattern)
+static int check_conflict(cv_ctx *cx, const cv__node *at, unsigned methods, const char *text,
+                          const cv__pattern *pattern)
 {
-    for (const route *old = at->routes; old; old = old->next) {
+    for (const cv__route *old = at->routes; old; old = old->next) {
         if (!same_names(old, pattern))
             return cv_fail(cx, CV_E_ROUTE, "cannot route \"%s\": \"%s\" matches the same paths with other names", text,
                            old->pattern);
@@ -147,10 +137,10 @@ static int check_conflict(cv_ctx *cx, const node *at, unsigned methods, const ch
     return 0;
 }
 
-static route *make_route(cv_arena *arena, const char *text, const cv__pattern *pattern)
+static cv__route *make_route(cv_arena *arena, const char *text, const cv__pattern *pattern)
 {
-    route *made = cv_arena_zalloc(arena, 1, sizeof *made);
-    cv__param *params = cv_arena_zalloc(arena, pattern->param_count, sizeof *params);
+    cv__route *made = cv_arena_zalloc(arena, 1, sizeof *made);
+    cv__param_name *params = cv_arena_zalloc(arena, pattern->param_count, sizeof *params);
     if (!made || !params || !(made->pattern = cv_arena_strdup(arena, text)))
         return NULL;
     made->params = params;
@@ -161,15 +151,15 @@ static route *make_route(cv_arena *arena, const char *text, const cv__pattern *p
         const char *name = cv_arena_strndup(arena, segment->text.ptr, segment->text.len);
         if (!name)
             return NULL;
-        params[made->param_count++] = (cv__param){.name = name, .kind = segment->kind};
+        params[made->param_count++] = (cv__param_name){.name = name, .kind = segment->kind};
     }
     return made;
 }
 
-static int list_route(cv_ctx *cx, cv_router *router, route *added)
+static int list_route(cv_ctx *cx, cv_router *router, cv__route *added)
 {
-    route **grown = cv_arena_realloc(router->arena, router->routes, router->route_count * sizeof *grown,
-                                     (router->route_count + 1) * sizeof *grown);
+    cv__route **grown = cv_arena_realloc(router->arena, router->routes, router->route_count * sizeof *grown,
+                                         (router->route_count + 1) * sizeof *grown);
     if (!grown)
         return no_memory(cx);
     grown[router->route_count++] = added;
@@ -177,181 +167,167 @@ static int list_route(cv_ctx *cx, cv_router *router, route *added)
     return 0;
 }
 
-int cv_router_add(cv_ctx *cx, cv_router *router, unsigned methods, const char *text, cv_handler *handler, void *arg)
+static int check_spec(cv_ctx *cx, const char *text, const cv_route_spec *spec)
 {
-    cv__pattern pattern;
-    CV_TRY(cv__pattern_parse(cx, text, &pattern));
-    if (!methods || methods >= CV_OPTIONS << 1)
+    if (!spec->methods || spec->methods >= CV_OPTIONS << 1)
         return cv_fail(cx, CV_E_INVALID,
                        "cannot route \"%s\": the methods are not a combination of CV_GET ... CV_OPTIONS", text);
-    node *at = &router->root;
+    if (!spec->handler)
+        return cv_fail(cx, CV_E_INVALID, "cannot route \"%s\": it has no handler", text);
+    if (spec->limits.timeout_ms < 0)
+        return cv_fail(cx, CV_E_INVALID, "cannot route \"%s\": its time limit is negative", text);
+    return 0;
+}
+
+static void fill_route(cv__route *added, cv_route_group *group, const cv_route_spec *spec)
+{
+    added->methods = spec->methods;
+    added->handler = spec->handler;
+    added->arg = spec->arg;
+    added->group = group;
+    added->limits = spec->limits;
+    added->stream_body = spec->stream_body;
+    added->exclude_from_log = spec->exclude_from_log;
+}
+
+/* `text` is the whole pattern, with the prefixes of the groups. */
+static int add(cv_ctx *cx, cv_route_group *group, const char *text, const cv_route_spec *spec)
+{
+    cv_router *router = group->router;
+    cv__pattern pattern;
+    CV_TRY(cv__router_check_open(cx, router));
+    CV_TRY(cv__pattern_parse(cx, text, &pattern));
+    CV_TRY(check_spec(cx, text, spec));
+    cv__node *at = &router->top;
     size_t depth = 0;
-    for (node *child; depth < pattern.segment_count && (child = find_child(at, &pattern.segments[depth])); at = child)
+    for (cv__node *child; depth < pattern.segment_count && (child = find_child(at, &pattern.segments[depth]));
+         at = child)
         depth++;
     if (depth == pattern.segment_count)
-        CV_TRY(check_conflict(cx, at, methods, text, &pattern));
+        CV_TRY(check_conflict(cx, at, spec->methods, text, &pattern));
     for (; at && depth < pattern.segment_count; depth++)
         at = add_child(router->arena, at, &pattern.segments[depth]);
-    route *added = at ? make_route(router->arena, text, &pattern) : NULL;
+    cv__route *added = at ? make_route(router->arena, text, &pattern) : NULL;
     if (!added)
         return no_memory(cx);
     CV_TRY(list_route(cx, router, added));
-    added->methods = methods;
-    added->handler = handler;
-    added->arg = arg;
+    fill_route(added, group, spec);
     added->next = at->routes;
     at->routes = added;
     return 0;
+}
+
+int cv_router_add(cv_ctx *cx, cv_router *router, unsigned methods, const char *pattern, cv_handler *handler, void *arg)
+{
+    return cv_route_group_add(cx, &router->root, methods, pattern, handler, arg);
 }
 
 bool cv_router_next(const cv_router *router, size_t *position, cv_route_info *ret_route)
 {
     if (*position >= router->route_count)
         return false;
-    const route *at = router->routes[(*position)++];
+    const cv__route *at = router->routes[(*position)++];
     *ret_route = (cv_route_info){at->methods, at->pattern, at->handler};
     return true;
 }
 
 /* ---- groups ---- */
 
-static cv_route_group *make_group(cv_ctx *cx, cv_router *router, const char *outer, const char *prefix)
+cv_route_group *cv_router_root(cv_router *router)
+{
+    return &router->root;
+}
+
+static int check_prefix(cv_ctx *cx, const char *prefix)
 {
     cv__pattern pattern;
-    cv_route_group *group = cv_arena_alloc(router->arena, sizeof *group);
-    const char *whole = cv_arena_printf(router->arena, "%s%s", outer, prefix);
-    if (!group || !whole) {
-        no_memory(cx);
-        return NULL;
-    }
-    if (cv__pattern_parse(cx, prefix, &pattern) < 0)
-        return NULL;
-    if (cv_str_ends_with(cv_str_of(prefix), CV_STR("/"))) {
-        cv_fail(cx, CV_E_SYNTAX, "cannot group below \"%s\": a prefix does not end in a slash", prefix);
-        return NULL;
-    }
-    *group = (cv_route_group){router, whole};
-    return group;
+    if (!*prefix)
+        return 0;
+    CV_TRY(cv__pattern_parse(cx, prefix, &pattern));
+    if (cv_str_ends_with(cv_str_of(prefix), CV_STR("/")))
+        return cv_fail(cx, CV_E_SYNTAX, "cannot group below \"%s\": a prefix does not end in a slash", prefix);
+    return 0;
 }
 
 cv_route_group *cv_router_group(cv_ctx *cx, cv_router *router, const char *prefix)
 {
-    return make_group(cx, router, "", prefix);
+    return cv_route_group_nest(cx, &router->root, prefix);
 }
 
-cv_route_group *cv_route_group_nest(cv_ctx *cx, cv_route_group *group, const char *prefix)
+cv_route_group *cv_route_group_nest(cv_ctx *cx, cv_route_group *outer, const char *prefix)
 {
-    return make_group(cx, group->router, group->prefix, prefix);
+    cv_router *router = outer->router;
+    if (cv__router_check_open(cx, router) < 0 || check_prefix(cx, prefix) < 0)
+        return NULL;
+    cv_route_group *group = cv_arena_alloc(router->arena, sizeof *group);
+    const char *whole = cv_arena_printf(router->arena, "%s%s", outer->prefix, prefix);
+    if (!group || !whole) {
+        no_memory(cx);
+        return NULL;
+    }
+    *group = (cv_route_group){.router = router, .outer = outer, .prefix = whole, .last_use = &group->uses};
+    router->last_group->next = group;
+    router->last_group = group;
+    return group;
 }
 
 int cv_route_group_add(cv_ctx *cx, cv_route_group *group, unsigned methods, const char *pattern, cv_handler *handler,
                        void *arg)
 {
-    const char *whole = cv_arena_printf(group->router->arena, "%s%s", group->prefix, pattern);
-    if (!whole)
-        return no_memory(cx);
-    return cv_router_add(cx, group->router, methods, whole, handler, arg);
+    const cv_route_spec spec = {.methods = methods, .pattern = pattern, .handler = handler, .arg = arg};
+    return cv_route_group_route(cx, group, &spec);
 }
 
-/* ---- matching ---- */
-
-typedef struct search {
-    const cv_request *req;
-    unsigned wanted;  /* the methods that may answer: HEAD also by GET */
-    unsigned allowed; /* of all routes that match the path */
-    cv_str captures[CV__MAX_PARAMS];
-    size_t capture_count;
-} search;
-
-static const route *match(search *s, const node *at, size_t depth);
-
-static const route *match_here(search *s, const node *at)
+int cv_route_group_route(cv_ctx *cx, cv_route_group *group, const cv_route_spec *spec)
 {
-    const route *found = NULL;
-    for (const route *r = at->routes; r; r = r->next) {
-        s->allowed |= r->methods;
-        if (!(r->methods & s->wanted))
-            continue;
-        if (!found || r->methods & (unsigned)cv_request_method(s->req))
-            found = r;
+    if (!*group->prefix)
+        return add(cx, group, spec->pattern, spec);
+    const char *whole = cv_arena_printf(group->router->arena, "%s%s", group->prefix, spec->pattern);
+    return whole ? add(cx, group, whole, spec) : no_memory(cx);
+}
+
+int cv_route_group_limit(cv_ctx *cx, cv_route_group *group, const cv_route_limits *limits)
+{
+    CV_TRY(cv__router_check_open(cx, group->router));
+    if (limits->timeout_ms < 0)
+        return cv_fail(cx, CV_E_INVALID, "cannot limit the group \"%s\": its time limit is negative", group->prefix);
+    group->limits = *limits;
+    return 0;
+}
+
+/* ---- freezing ---- */
+
+static void take_limits(cv_route_limits *limits, const cv_route_group *group)
+{
+    for (; group; group = group->outer) {
+        if (!limits->max_body_bytes)
+            limits->max_body_bytes = group->limits.max_body_bytes;
+        if (!limits->timeout_ms)
+            limits->timeout_ms = group->limits.timeout_ms;
     }
-    return found;
 }
 
-static const route *match_literal(search *s, const node *at, size_t depth)
+static void finish_route(cv__route *route, size_t index)
 {
-    bool found;
-    size_t place = literal_place(at, s->req->segments[depth], &found);
-    return found ? match(s, at->literals[place], depth + 1) : NULL;
+    route->index = index;
+    route->chain = route->group->chain;
+    take_limits(&route->limits, route->group);
 }
 
-static const route *match_param(search *s, const node *child, cv__param_kind kind, size_t depth)
+static int freeze(cv_ctx *cx, cv_router *router)
 {
-    cv_str text = s->req->segments[depth];
-    if (kind == CV__PARAM_PATH)
-        text.len = (size_t)(s->req->path.ptr + s->req->path.len - text.ptr);
-    if (!cv__param_matches(kind, text))
-        return NULL;
-    s->captures[s->capture_count++] = text;
-    const route *found = kind == CV__PARAM_PATH ? match_here(s, child) : match(s, child, depth + 1);
-    if (!found)
-        s->capture_count--;
-    return found;
+    CV_TRY(cv__router_compile_chains(cx, router));
+    for (size_t i = 0; i < router->route_count; i++)
+        finish_route(router->routes[i], i);
+    finish_route(&router->missing, router->route_count);
+    router->frozen = true;
+    return 0;
 }
 
-static const route *match(search *s, const node *at, size_t depth)
+int cv__router_freeze(cv_ctx *cx, cv_router *router)
 {
-    if (depth == s->req->segment_count)
-        return match_here(s, at);
-    const route *found = match_literal(s, at, depth);
-    for (int kind = 0; !found && kind < PARAM_KINDS; kind++)
-        if (at->params[kind])
-            found = match_param(s, at->params[kind], (cv__param_kind)kind, depth);
-    return found;
-}
-
-/* ---- answering ---- */
-
-static int set_allow(cv_response *res, unsigned methods)
-{
-    char text[64];
-    size_t length = 0;
-    methods |= CV_OPTIONS | (methods & CV_GET ? CV_HEAD : 0);
-    for (unsigned method = CV_GET; method <= CV_OPTIONS; method <<= 1) {
-        if (methods & method)
-            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", length ? ", " : "",
-                                       cv_method_name((cv_method)method));
-    }
-    return cv_response_header(res, "Allow", text);
-}
-
-static int answer_without_route(cv_ctx *cx, cv_request *req, cv_response *res, unsigned allowed)
-{
-    if (!allowed)
-        return cv_reply_problem(cx, res, 404, NULL, "nothing is at this path");
-    CV_TRY(set_allow(res, allowed));
-    if (cv_request_method(req) == CV_OPTIONS)
-        return cv_reply_empty(cx, res, 204);
-    return cv_reply_problem(cx, res, 405, NULL,
-                            "the method is not allowed here; the Allow header names those that are");
-}
-
-int cv__router_dispatch(cv_ctx *cx, const cv_router *router, cv_request *req, cv_response *res)
-{
-    if (cv_str_equal(req->path, CV_STR("*")))
-        return answer_without_route(cx, req, res, CV_GET | CV_POST | CV_PUT | CV_PATCH | CV_DELETE);
-    search s = {.req = req, .wanted = cv_request_method(req)};
-    if (s.wanted == CV_HEAD)
-        s.wanted |= CV_GET;
-    const route *found = match(&s, &router->root, 0);
-    if (!found)
-        return answer_without_route(cx, req, res, s.allowed);
-    req->route = found->pattern;
-    req->route_arg = found->arg;
-    req->param_count = found->param_count;
-    for (size_t i = 0; i < found->param_count; i++) {
-        req->params[i] = found->params[i];
-        req->params[i].text = s.captures[i];
-    }
-    return found->handler(cx, req, res);
+    pthread_mutex_lock(&router->freezing);
+    int rc = router->frozen ? 0 : freeze(cx, router);
+    pthread_mutex_unlock(&router->freezing);
+    return rc;
 }

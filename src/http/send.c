@@ -2,6 +2,7 @@
 
 #include "base/ctx.h"
 #include "http/connection.h"
+#include "http/router.h"
 #include <covet/runtime.h>
 
 static uv_buf_t buf_of(cv_str text)
@@ -46,18 +47,25 @@ int cv__response_send_whole(cv_ctx *cx, cv_response *res)
     if (head.error)
         return cv_fail(cx, head.error, "could not make the reply: out of memory");
     uv_buf_t bufs[2] = {buf_of(cv_buf_str(&head)), buf_of(cv_buf_str(&res->body))};
+    res->bytes_sent = body_len;
     return cv__connection_write(cx, res->connection, bufs, body_len && !joined ? 2 : 1);
 }
 
 /* ---- streams ---- */
+
+int64_t cv__response_time_limit_ms(const cv_response *res)
+{
+    const cv__route *route = res->request ? res->request->route : NULL;
+    int64_t limit_ms = route ? route->limits.timeout_ms : 0;
+    return limit_ms ? limit_ms : res->connection->server->options.request_timeout_ms;
+}
 
 /* The request's time limit counts from the last piece that went out, unless the handler set a shorter one itself. */
 static void extend_deadline(cv_ctx *cx, cv_response *res)
 {
     if (cx->deadline_ns != res->deadline_ns)
         return;
-    int64_t limit_ns = res->connection->server->options.request_timeout_ms * 1000000;
-    res->deadline_ns = cx->deadline_ns = cv_now_ns(cx) + limit_ns;
+    res->deadline_ns = cx->deadline_ns = cv_now_ns(cx) + cv__response_time_limit_ms(res) * 1000000;
 }
 
 static int stream_out(cv_ctx *cx, cv_response *res, uv_buf_t *bufs, unsigned count)
@@ -76,12 +84,25 @@ static cv__framing choose_framing(cv_response *res, int64_t content_length)
 {
     if (cv__status_has_no_body(res->status))
         return CV__FRAMING_NONE;
-    if (content_length >= 0)
+    if (content_length >= 0 && !res->filter)
         return CV__FRAMING_LENGTH;
     if (res->minor_version == 1)
         return CV__FRAMING_CHUNKED;
     res->keep_alive = false;
     return CV__FRAMING_CLOSE;
+}
+
+/* The way out through the middleware, which may set headers and a filter, but not another reply. */
+static int pass_reply_hooks(cv_ctx *cx, cv_response *res)
+{
+    if (!res->request)
+        return 0;
+    res->starting = true;
+    int rc = cv__chain_reply(cx, res->request, res);
+    res->starting = false;
+    if (rc == 0 && cv_response_is_made(res))
+        rc = cv_fail(cx, CV_E_STATE, "cannot start the stream: middleware made a reply on the way out");
+    return rc;
 }
 
 int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *content_type, int64_t content_length)
@@ -92,13 +113,17 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
         return cv_fail(cx, CV_E_STATE, "cannot start a stream: the response has no connection");
     if (content_type)
         CV_TRY(cv_response_header(res, "Content-Type", content_type));
+    cv_buf_clear(&res->body);
+    res->state = CV__REPLY_NONE;
     res->status = status;
+    CV_TRY(pass_reply_hooks(cx, res));
     decide_keep_alive(res);
     cv__framing framing = choose_framing(res, content_length);
     CV_TRY(make_head(cx, res, framing, (uint64_t)content_length, &head));
     res->chunked = framing == CV__FRAMING_CHUNKED;
-    res->stream_left = framing == CV__FRAMING_LENGTH ? content_length : -1;
+    res->stream_left = framing == CV__FRAMING_NONE ? -1 : content_length;
     res->state = CV__REPLY_STREAM;
+    cv_buf_init_arena(&res->filtered, cv_ctx_arena(cx), 0);
     uv_buf_t buf = buf_of(cv_buf_str(&head));
     return stream_out(cx, res, &buf, 1);
 }
@@ -121,23 +146,62 @@ static int write_chunk(cv_ctx *cx, cv_response *res, cv_str data)
     return stream_out(cx, res, bufs, 3);
 }
 
+static int write_wire(cv_ctx *cx, cv_response *res, cv_str data)
+{
+    if (!data.len)
+        return 0;
+    res->bytes_sent += data.len;
+    if (res->chunked)
+        return write_chunk(cx, res, data);
+    uv_buf_t buf = buf_of(data);
+    return stream_out(cx, res, &buf, 1);
+}
+
+/* Send what the filter gave; its failure leaves nothing that could be continued. */
+static int write_filtered(cv_ctx *cx, cv_response *res, int rc)
+{
+    if (rc == 0 && res->filtered.error)
+        rc = cv_fail(cx, res->filtered.error, "could not write the reply: out of memory");
+    if (rc < 0)
+        res->state = CV__REPLY_CUT;
+    else
+        rc = write_wire(cx, res, cv_buf_str(&res->filtered));
+    cv_buf_clear(&res->filtered);
+    return rc;
+}
+
+static int write_through_filter(cv_ctx *cx, cv_response *res, cv_str data)
+{
+    while (data.len) {
+        cv_str piece = cv_str_sub(data, 0, CV__FILTER_PIECE);
+        CV_TRY(write_filtered(cx, res, res->filter->write(cx, res->filter, piece, &res->filtered)));
+        data = cv_str_sub(data, piece.len, data.len);
+    }
+    return 0;
+}
+
 int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len)
 {
     CV_TRY(check_stream(cx, res));
     if (res->stream_left >= 0 && len > (uint64_t)res->stream_left)
         return cv_fail(cx, CV_E_LIMIT, "cannot write %zu bytes: the stream announced %lld more", len,
                        (long long)res->stream_left);
+    if (len > CV__MAX_STREAM_PIECE)
+        return cv_fail(cx, CV_E_LIMIT, "cannot write %zu bytes at once: at most %zu", len, CV__MAX_STREAM_PIECE);
     if (res->stream_left >= 0)
         res->stream_left -= (int64_t)len;
     if (!len || !has_body(res))
         return 0;
-    if (len > CV__MAX_STREAM_PIECE)
-        return cv_fail(cx, CV_E_LIMIT, "cannot write %zu bytes at once: at most %zu", len, CV__MAX_STREAM_PIECE);
     cv_str text = cv_str_make(data, len);
-    if (res->chunked)
-        return write_chunk(cx, res, text);
-    uv_buf_t buf = buf_of(text);
-    return stream_out(cx, res, &buf, 1);
+    return res->filter ? write_through_filter(cx, res, text) : write_wire(cx, res, text);
+}
+
+int cv_stream_flush(cv_ctx *cx, cv_response *res)
+{
+    CV_TRY(check_stream(cx, res));
+    if (!res->filter || !has_body(res))
+        return 0;
+    return write_filtered(cx, res, res->filter->flush(cx, res->filter, &res->filtered));
 }
 
 int cv_stream_end(cv_ctx *cx, cv_response *res)
@@ -146,6 +210,8 @@ int cv_stream_end(cv_ctx *cx, cv_response *res)
     if (res->stream_left > 0 && has_body(res))
         return cv_fail(cx, CV_E_STATE, "cannot end the stream: it announced %lld bytes more",
                        (long long)res->stream_left);
+    if (res->filter && has_body(res))
+        CV_TRY(write_filtered(cx, res, res->filter->end(cx, res->filter, &res->filtered)));
     if (res->chunked && has_body(res)) {
         uv_buf_t buf = buf_of(CV_STR("0\r\n\r\n"));
         CV_TRY(stream_out(cx, res, &buf, 1));

@@ -1,6 +1,7 @@
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include "http/router.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
 #include <limits.h>
@@ -230,6 +231,7 @@ int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *give
     cv_address *addresses;
     size_t count;
     CV_TRY(check_options(cx, &options));
+    CV_TRY(cv__router_freeze(cx, router));
     CV_TRY(cv_resolve(cx, options.host, options.port, &addresses, &count));
     struct cv_server *server = make_server(cx, router, &options);
     if (!server)

@@ -27,7 +27,7 @@ static int teardown(void **state)
 
 static cv_str header(const char *name)
 {
-    return cv__response_get(&res, name);
+    return cv_response_get_header(&res, name);
 }
 
 /* Ask for a path with one more header line. */

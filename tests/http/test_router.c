@@ -34,8 +34,8 @@ static int echo(cv_ctx *cx, cv_request *req, cv_response *res)
     cv_buf *body = cv_response_body(res);
     (void)cx;
     cv_buf_printf(body, "%s%s", cv_request_route(req), (const char *)cv_request_route_arg(req));
-    for (size_t i = 0; i < req->param_count; i++)
-        cv_buf_printf(body, " %s=%.*s", req->params[i].name, CV_STR_ARG(req->params[i].text));
+    for (size_t i = 0; i < req->route->param_count; i++)
+        cv_buf_printf(body, " %s=%.*s", req->route->params[i].name, CV_STR_ARG(req->params[i]));
     return 0;
 }
 
@@ -64,7 +64,7 @@ static const char *ask(fixture *f, const char *method, const char *target, cv_st
     assert_ok(f->cx, cv__router_dispatch(f->cx, f->router, &req, &res));
     snprintf(text, sizeof text, "%d %.*s", res.status, CV_STR_ARG(cv_buf_str(&res.body)));
     if (ret_allow)
-        *ret_allow = cv__response_get(&res, "allow");
+        *ret_allow = cv_response_get_header(&res, "allow");
     cv__parser_done(&p);
     return text;
 }
@@ -233,6 +233,95 @@ static void test_many_routes_and_deep_paths(void **state)
     assert_non_null(strstr(ask(f, "GET", path + 5, NULL), "404"));
 }
 
+static void expect_match(fixture *f, const char *path, const char *pattern, const char *first)
+{
+    char scratch[64];
+    cv__match match;
+    cv_str raw = cv_str_of(path);
+    bool escaped = strchr(path, '%') != NULL;
+    const cv__route *route = cv__router_match(f->router, CV_GET, raw, escaped ? scratch : NULL, &match);
+    assert_string_equal(route->pattern, pattern);
+    cv_str decoded = cv__path_decode(raw, escaped, scratch);
+    assert_true(cv_str_equal(cv_str_sub(decoded, match.params[0].at, match.params[0].len), cv_str_of(first)));
+}
+
+static void test_a_head_is_matched_without_a_fiber(void **state)
+{
+    fixture *f = *state;
+    cv__match match;
+    assert_ok(f->cx, add(f, CV_GET, "/a/{x}"));
+    assert_ok(f->cx, add(f, CV_GET, "/b/{rest:path}"));
+    expect_match(f, "/a/1", "/a/{x}", "1");
+    expect_match(f, "/%61/%2F%20", "/a/{x}", "/ ");
+    expect_match(f, "/b/c%2Fd/e", "/b/{rest:path}", "c/d/e");
+    const cv__route *none = cv__router_match(f->router, CV_PUT, CV_STR("/a/1"), NULL, &match);
+    assert_null(none->handler);
+    assert_null(none->pattern);
+    assert_int_equal(match.allowed, CV_GET);
+    assert_ptr_equal(cv__router_match(f->router, CV_GET, CV_STR(""), NULL, &match), none);
+    assert_int_equal(match.allowed, 0);
+}
+
+static void test_limits_come_from_the_nearest_group(void **state)
+{
+    fixture *f = *state;
+    cv_route_group *outer = cv_router_group(f->cx, f->router, "/o");
+    assert_non_null(outer);
+    cv_route_group *inner = cv_route_group_nest(f->cx, outer, "");
+    assert_non_null(inner);
+    assert_ok(f->cx, cv_route_group_limit(f->cx, cv_router_root(f->router), &(cv_route_limits){.timeout_ms = 9}));
+    assert_ok(f->cx, cv_route_group_limit(f->cx, outer, &(cv_route_limits){100, 7}));
+    assert_ok(f->cx, cv_route_group_limit(f->cx, inner, &(cv_route_limits){.max_body_bytes = 50}));
+    assert_ok(f->cx, cv_route_group_route(f->cx, inner,
+                                          &(cv_route_spec){.methods = CV_GET,
+                                                           .pattern = "/a",
+                                                           .handler = echo,
+                                                           .limits = {.timeout_ms = 5},
+                                                           .stream_body = true,
+                                                           .exclude_from_log = true}));
+    assert_ok(f->cx, cv_route_group_add(f->cx, inner, CV_GET, "/b", echo, NULL));
+    assert_ok(f->cx, add(f, CV_GET, "/c"));
+    assert_ok(f->cx, cv__router_freeze(f->cx, f->router));
+    const struct {
+        size_t body;
+        int64_t timeout_ms;
+    } expected[] = {{50, 5}, {50, 7}, {0, 9}, {0, 9}};
+    for (size_t i = 0; i < 4; i++) {
+        const cv__route *route = cv__router_route_at(f->router, i);
+        assert_int_equal(route->index, i);
+        assert_int_equal(route->limits.max_body_bytes, expected[i].body);
+        assert_int_equal(route->limits.timeout_ms, expected[i].timeout_ms);
+        assert_int_equal(route->stream_body && route->exclude_from_log, i == 0);
+    }
+    assert_int_equal(cv__router_route_count(f->router), 3);
+}
+
+static void test_bad_limits_are_refused(void **state)
+{
+    fixture *f = *state;
+    cv_route_group *root = cv_router_root(f->router);
+    assert_fails(f->cx, cv_route_group_limit(f->cx, root, &(cv_route_limits){.timeout_ms = -1}), CV_E_INVALID,
+                 "negative");
+    cv_route_spec spec = {.methods = CV_GET, .pattern = "/a", .handler = echo, .limits = {.timeout_ms = -1}};
+    assert_fails(f->cx, cv_route_group_route(f->cx, root, &spec), CV_E_INVALID, "negative");
+    spec = (cv_route_spec){.methods = CV_GET, .pattern = "/a"};
+    assert_fails(f->cx, cv_route_group_route(f->cx, root, &spec), CV_E_INVALID, "no handler");
+}
+
+static void test_a_frozen_router_takes_nothing_more(void **state)
+{
+    fixture *f = *state;
+    cv_route_group *root = cv_router_root(f->router);
+    assert_ok(f->cx, add(f, CV_GET, "/a"));
+    assert_ok(f->cx, cv__router_freeze(f->cx, f->router));
+    assert_ok(f->cx, cv__router_freeze(f->cx, f->router));
+    assert_fails(f->cx, add(f, CV_GET, "/b"), CV_E_STATE, "a server has started");
+    assert_fails(f->cx, cv_route_group_limit(f->cx, root, &(cv_route_limits){0}), CV_E_STATE, "a server has started");
+    assert_null(cv_router_group(f->cx, f->router, "/c"));
+    cv_error_clear(f->cx);
+    expect(f, "GET", "/a", "200 /a");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -246,6 +335,10 @@ int main(void)
         CASE(test_groups_have_a_prefix_and_nest),
         CASE(test_routes_are_visited_in_order),
         CASE(test_many_routes_and_deep_paths),
+        CASE(test_a_head_is_matched_without_a_fiber),
+        CASE(test_limits_come_from_the_nearest_group),
+        CASE(test_bad_limits_are_refused),
+        CASE(test_a_frozen_router_takes_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

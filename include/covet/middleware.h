@@ -1,0 +1,66 @@
+/* Middleware: what happens around handlers, in an order that is fixed.
+ *
+ *     static int need_key(cv_ctx *cx, cv_request *req, cv_response *res, void *arg)
+ *     {
+ *         if (cv_str_equal(cv_request_header(req, "x-api-key"), cv_str_of(arg)))
+ *             return 0;
+ *         return cv_reply_problem(cx, res, 401, NULL, "the header X-Api-Key is missing or wrong");
+ *     }
+ *     cv_use(cx, group, &(cv_middleware){.name = "api key", .phase = CV_PHASE_AUTHENTICATE, .before = need_key, .arg =
+ * key});
+ *
+ * A request passes the `before` hooks in the order of their phases; within a phase those of outer groups come first,
+ * then those of inner ones, each in the order added. One that makes a reply (or returns an error, which becomes one)
+ * ends the way inwards: neither later hooks nor the handler run. The reply passes the `reply` hooks of all middleware
+ * that was reached, in the reverse order, right before its head is sent; the `after` hooks run, in the reverse order,
+ * when the reply is out or the connection was cut. Middleware of the root group also sees requests without a route
+ * (404, 405). */
+#ifndef COVET_MIDDLEWARE_H
+#define COVET_MIDDLEWARE_H
+
+#include <covet/router.h>
+
+CV_BEGIN_DECLS
+
+typedef enum cv_phase {
+    CV_PHASE_OBSERVE, /* request id, access log, tracing: sees everything, outermost */
+    CV_PHASE_ERRORS,  /* turns errors into pages */
+    CV_PHASE_PROTECT, /* refuses what must not be handled: hosts, cross-origin, rates; security headers */
+    CV_PHASE_SESSION,
+    CV_PHASE_AUTHENTICATE, /* who asks */
+    CV_PHASE_AUTHORIZE,    /* whether it may */
+    CV_PHASE_CONTENT,      /* codings of bodies: decompression, compression; caching */
+    CV_PHASE_HANDLER,      /* right around the handler: transactions, tenants */
+    CV_PHASE_COUNT,
+} cv_phase;
+
+typedef struct cv_middleware {
+    const char *name; /* for messages; kept by reference */
+    cv_phase phase;
+    /** On the way in. May suspend, reply, set values, shorten the deadline (it stays shortened for the rest of the
+     *  request). */
+    int (*before)(cv_ctx *cx, cv_request *req, cv_response *res, void *arg);
+    /** On the way out, before the head is sent: headers and status can still be changed; a whole body, too
+     *  (cv_response_is_whole), a stream's not. An error turns a whole reply into 500 and prevents a stream. May
+     * suspend. */
+    int (*reply)(cv_ctx *cx, cv_request *req, cv_response *res, void *arg);
+    /** When all is over; `res` tells status and bytes. Must not suspend for long: the client's next request waits. */
+    void (*after)(cv_ctx *cx, const cv_request *req, const cv_response *res, void *arg);
+    void *arg; /* handed to the hooks; kept by reference */
+} cv_middleware;
+
+/** Add middleware to a group; the struct is copied into the router's memory. CV_E_STATE after the router was frozen,
+ *  CV_E_INVALID (no hook, unknown phase), CV_E_NOMEM. */
+CV_API CV_CHECKED int cv_use(cv_ctx *cx, cv_route_group *group, const cv_middleware *middleware);
+
+/** Whether the reply is whole and its body may be changed through cv_response_body, and how many bytes of body were
+ * sent (known in `after`), and whether the connection was cut in the middle. */
+CV_API bool cv_response_is_whole(const cv_response *res);
+CV_API uint64_t cv_response_bytes_sent(const cv_response *res);
+CV_API bool cv_response_was_cut(const cv_response *res);
+/** Nanoseconds of cv_now_ns at which the request's head was complete. */
+CV_API int64_t cv_request_started_ns(const cv_request *req);
+
+CV_END_DECLS
+
+#endif
