@@ -10,18 +10,21 @@ typedef struct cv_server cv_server;
 
 /* Every limit has a default that is safe in public; 0 takes it. */
 typedef struct cv_server_options {
-    const char *host;            /* NULL: "127.0.0.1" */
-    int port;                    /* 0: a free one (see cv_server_port) */
-    int backlog;                 /* 511 */
-    size_t max_connections;      /* 10,000; further ones wait in the backlog */
-    size_t max_header_bytes;     /* request line and headers: 16 KiB, then 431 (414 for the target) */
-    size_t max_headers;          /* 100, then 431 */
-    size_t max_body_bytes;       /* 1 MiB, then 413 */
-    int64_t header_timeout_ms;   /* first byte to end of headers: 10 s, then 408 */
-    int64_t body_timeout_ms;     /* end of headers to end of body: 30 s, then 408 */
-    int64_t idle_timeout_ms;     /* between requests: 60 s, then closed */
-    int64_t request_timeout_ms;  /* deadline of the handler's context: 30 s, then 503 */
-    int64_t write_timeout_ms;    /* without progress: 30 s, then cut */
+    const char *host;           /* NULL: "127.0.0.1" */
+    int port;                   /* 0: a free one (see cv_server_port) */
+    int backlog;                /* 511 */
+    size_t max_connections;     /* 10,000; further ones wait in the backlog */
+    size_t max_header_bytes;    /* request line and headers: 32 KiB, then 431 (414 for the target) */
+    size_t max_headers;         /* 100, then 431 */
+    size_t max_body_bytes;      /* 2 MiB, then 413 */
+    int64_t header_timeout_ms;  /* first byte to end of headers: 10 s, then 408 */
+    int64_t idle_timeout_ms;    /* between requests: 60 s, then closed */
+    int64_t request_timeout_ms; /* deadline of the handler's context: 30 s, then 503 */
+    /* The body must come at min_body_rate over each window of body_timeout_ms (10 s), else 408; the reply must be taken
+     * at min_write_rate over each window of write_timeout_ms (10 s), else the connection is cut. Bytes a second: 500.
+     */
+    int64_t body_timeout_ms, write_timeout_ms;
+    size_t min_body_rate, min_write_rate;
     int64_t shutdown_timeout_ms; /* graceful stop: 10 s, then the rest is cut */
     bool access_log;             /* one line a request at CV_LOG_INFO */
 } cv_server_options;

@@ -9,11 +9,7 @@
 #define LINGER_BYTES ((size_t)16 << 20)
 
 static void advance(cv__connection *connection, cv__parse result);
-
-static uv_stream_t *stream_of(cv__connection *connection)
-{
-    return (uv_stream_t *)&connection->tcp;
-}
+static void on_writable(cv__connection *connection);
 
 static void unref(cv__connection *connection)
 {
@@ -21,11 +17,18 @@ static void unref(cv__connection *connection)
         return;
     struct cv_server *server = connection->server;
     cv__parser_done(&connection->parser);
+    free(connection->pending);
     free(connection);
     cv__server_unref(server);
 }
 
 /* ---- states ---- */
+
+static void begin_body_window(cv__connection *connection)
+{
+    connection->received_before = connection->received;
+    cv__timeout_set(connection, CV__TIMEOUT_BODY);
+}
 
 /* The one place that changes the state: each lives in its list. */
 static void enter(cv__connection *connection, cv__connection_state state)
@@ -40,21 +43,21 @@ static void enter(cv__connection *connection, cv__connection_state state)
         cv__timeout_set(connection, CV__TIMEOUT_HEADER);
         break;
     case CV__CONNECTION_BODY:
-        cv__timeout_set(connection, CV__TIMEOUT_BODY);
+        begin_body_window(connection);
         break;
     case CV__CONNECTION_LINGERING:
         cv__timeout_set(connection, CV__TIMEOUT_LINGER);
         break;
     case CV__CONNECTION_RUNNING:
     case CV__CONNECTION_CLOSING:
-        cv__timeout_clear(connection);
+        cv_list_remove(&connection->waiting.link);
         break;
     }
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(cv__transport *transport)
 {
-    unref(handle->data);
+    unref(transport->owner);
 }
 
 void cv__connection_cut(cv__connection *connection, bool reset)
@@ -63,34 +66,36 @@ void cv__connection_cut(cv__connection *connection, bool reset)
         return;
     enter(connection, CV__CONNECTION_CLOSING);
     cv_list_remove(&connection->all);
-    if (!reset || uv_tcp_close_reset(&connection->tcp, on_closed) < 0)
-        uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    cv_list_remove(&connection->writing.link);
+    if (connection->writer)
+        cv__wake(connection->writer, 0);
+    connection->writer = NULL;
+    connection->transport->ops->close(connection->transport, reset);
     cv__server_connection_left(connection->server);
 }
 
 /* ---- reading ---- */
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+void cv__connection_update(cv__connection *connection)
 {
-    (void)suggested;
-    cv__connection *connection = handle->data;
-    size_t size = CV__SCRATCH_BYTES;
-    char *room = connection->state == CV__CONNECTION_LINGERING ? connection->server->scratch
-                                                               : cv__parser_room(&connection->parser, &size);
-    *buf = uv_buf_init(room, (unsigned)size);
+    if (connection->state == CV__CONNECTION_CLOSING)
+        return;
+    bool writing = connection->writer || connection->pending_len;
+    connection->transport->ops->want(connection->transport,
+                                     (connection->reading ? CV__READABLE : 0u) | (writing ? CV__WRITABLE : 0u));
 }
 
 static void stop_reading(cv__connection *connection)
 {
-    if (connection->reading)
-        uv_read_stop(stream_of(connection));
     connection->reading = false;
+    cv__connection_update(connection);
 }
 
-/* While a request runs, reading goes on only to notice that the client has left. Bytes that come instead belong to the
- * next request: they are kept and the rest stays in the socket. */
+/* While a request runs, reading goes on to notice that the client has left. Bytes that come instead belong to the next
+ * request: as many are kept as the buffer has room for. */
 static void receive(cv__connection *connection, size_t size)
 {
+    connection->received += size;
     switch (connection->state) {
     case CV__CONNECTION_LINGERING:
         connection->lingered_bytes += size;
@@ -99,7 +104,6 @@ static void receive(cv__connection *connection, size_t size)
         break;
     case CV__CONNECTION_RUNNING:
         (void)cv__parser_feed(&connection->parser, size);
-        stop_reading(connection);
         break;
     default:
         advance(connection, cv__parser_feed(&connection->parser, size));
@@ -118,48 +122,71 @@ static void on_peer_gone(cv__connection *connection)
         cv_cancel(connection->fiber);
 }
 
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+/* Where the next bytes go; NULL: nowhere while a request runs. */
+static char *room_for(cv__connection *connection, size_t *ret_size)
 {
-    (void)buf;
-    cv__connection *connection = stream->data;
-    if (size > 0)
-        receive(connection, (size_t)size);
-    else if (size == UV_ENOBUFS && connection->state == CV__CONNECTION_RUNNING)
+    *ret_size = CV__SCRATCH_BYTES;
+    if (connection->state == CV__CONNECTION_LINGERING)
+        return connection->server->scratch;
+    return cv__parser_room(&connection->parser, ret_size);
+}
+
+static void on_readable(cv__connection *connection)
+{
+    size_t size;
+    char *room = room_for(connection, &size);
+    if (!room && connection->state == CV__CONNECTION_RUNNING) {
         stop_reading(connection);
-    else if (size < 0)
+        return;
+    }
+    ssize_t got = room ? connection->transport->ops->read(connection->transport, room, size) : UV_ENOMEM;
+    if (got > 0)
+        receive(connection, (size_t)got);
+    else if (got != UV_EAGAIN)
         on_peer_gone(connection);
+}
+
+static void on_ready(cv__transport *transport, unsigned events)
+{
+    cv__connection *connection = transport->owner;
+    if (events & CV__WRITABLE)
+        on_writable(connection);
+    if (events & CV__READABLE && connection->reading && connection->state != CV__CONNECTION_CLOSING)
+        on_readable(connection);
 }
 
 static void start_reading(cv__connection *connection)
 {
-    if (connection->reading || connection->peer_gone)
-        return;
-    connection->reading = uv_read_start(stream_of(connection), on_alloc, on_read) == 0;
-    if (!connection->reading)
-        cv__connection_cut(connection, false);
+    connection->reading = !connection->peer_gone;
+    cv__connection_update(connection);
 }
 
 /* ---- from bytes to requests ---- */
-
-static void on_shutdown(uv_shutdown_t *shutdown, int status)
-{
-    (void)status;
-    free(shutdown);
-}
 
 /* Close our side and read on for a while: closing with unread bytes would reset the connection and take the last reply
  * from a client that is still sending. */
 static void linger(cv__connection *connection)
 {
-    uv_shutdown_t *shutdown = malloc(sizeof *shutdown);
-    if (connection->peer_gone || !shutdown || uv_shutdown(shutdown, stream_of(connection), on_shutdown) < 0) {
-        free(shutdown);
+    if (connection->peer_gone && !connection->pending_len) {
         cv__connection_cut(connection, false);
         return;
     }
     cv__parser_done(&connection->parser);
     enter(connection, CV__CONNECTION_LINGERING);
+    if (!connection->pending_len)
+        connection->transport->ops->shutdown(connection->transport);
     start_reading(connection);
+}
+
+static void on_writable(cv__connection *connection)
+{
+    cv__connection_writable(connection);
+    if (connection->state != CV__CONNECTION_LINGERING || connection->pending_len)
+        return;
+    if (connection->peer_gone)
+        cv__connection_cut(connection, false);
+    else
+        connection->transport->ops->shutdown(connection->transport);
 }
 
 static void refuse(cv__connection *connection, cv__refusal refusal)
@@ -175,7 +202,7 @@ static bool spawn(cv__connection *connection)
 {
     cv_ctx *main = connection->server->main;
     cv_error *pending = cv_error_take(main);
-    int rc = cv_spawn(main, "http request", cv__exchange_run, connection, NULL);
+    int rc = cv__run_now(main, "http request", cv__exchange_run, connection);
     if (pending)
         cv_error_put_back(main, pending);
     else
@@ -183,18 +210,19 @@ static bool spawn(cv__connection *connection)
     return rc == 0;
 }
 
+/* The fiber runs at once: everything is as it finds it. */
 static void start_request(cv__connection *connection)
 {
-    if (!spawn(connection)) {
-        refuse(connection, (cv__refusal){503, "the server is busy"});
-        return;
-    }
     connection->holders++;
     connection->server->stats.requests_total++;
     connection->server->stats.requests_active++;
     enter(connection, CV__CONNECTION_RUNNING);
-    if (cv__parser_has_bytes(&connection->parser))
-        stop_reading(connection);
+    if (spawn(connection))
+        return;
+    connection->holders--;
+    connection->server->stats.requests_total--;
+    cv__server_request_left(connection->server);
+    refuse(connection, (cv__refusal){503, "the server is busy"});
 }
 
 /* The body is awaited now. A client that asked whether to send it is told so, unless it has begun. */
@@ -237,7 +265,7 @@ static void next_request(cv__connection *connection)
     bool useless = connection->peer_gone || (connection->server->stopping && connection->state == CV__CONNECTION_IDLE);
     if (incomplete && useless)
         cv__connection_cut(connection, false);
-    else if (incomplete || (connection->state == CV__CONNECTION_RUNNING && !cv__parser_has_bytes(&connection->parser)))
+    else if (incomplete || connection->state == CV__CONNECTION_RUNNING)
         start_reading(connection);
 }
 
@@ -258,30 +286,30 @@ void cv__connection_finished(cv__connection *connection, cv__after after)
 
 /* ---- the ends of a life ---- */
 
-static void on_accept_failed(uv_handle_t *handle)
+static void on_orphan_closed(cv__transport *transport)
 {
-    unref(handle->data);
+    (void)transport;
 }
 
-void cv__connection_accept(struct cv_server *server)
+void cv__connection_open(struct cv_server *server, cv__transport *transport)
 {
     cv__connection *connection = calloc(1, sizeof *connection);
-    if (!connection || uv_tcp_init(server->listener.loop, &connection->tcp) < 0) {
-        free(connection);
+    transport->closed = on_orphan_closed;
+    if (!connection) {
+        transport->ops->close(transport, true);
         return;
     }
+    connection->transport = transport;
     connection->server = server;
-    connection->tcp.data = connection;
     connection->holders = 1;
     server->holders++;
     cv_list_init(&connection->all);
-    cv_list_init(&connection->timeout);
+    cv_list_init(&connection->waiting.link);
+    cv_list_init(&connection->writing.link);
     cv__parser_init(&connection->parser, &server->limits);
-    if (uv_accept((uv_stream_t *)&server->listener, stream_of(connection)) < 0) {
-        uv_close((uv_handle_t *)&connection->tcp, on_accept_failed);
-        return;
-    }
-    uv_tcp_nodelay(&connection->tcp, 1);
+    transport->owner = connection;
+    transport->ready = on_ready;
+    transport->closed = on_closed;
     cv_list_push_back(&server->connections, &connection->all);
     server->stats.connections_open++;
     server->stats.connections_total++;
@@ -291,31 +319,44 @@ void cv__connection_accept(struct cv_server *server)
 
 const char *cv__connection_peer(cv__connection *connection)
 {
-    struct sockaddr_storage address;
-    int size = sizeof address;
-    if (*connection->peer || connection->state == CV__CONNECTION_CLOSING ||
-        uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&address, &size) < 0)
+    const struct sockaddr_storage *address = &connection->transport->peer.address;
+    if (*connection->peer || connection->state == CV__CONNECTION_CLOSING)
         return connection->peer;
-    if (address.ss_family == AF_INET6)
-        uv_ip6_name((struct sockaddr_in6 *)&address, connection->peer, sizeof connection->peer);
+    if (address->ss_family == AF_INET6)
+        uv_ip6_name((const struct sockaddr_in6 *)address, connection->peer, sizeof connection->peer);
+    else if (address->ss_family == AF_INET)
+        uv_ip4_name((const struct sockaddr_in *)address, connection->peer, sizeof connection->peer);
     else
-        uv_ip4_name((struct sockaddr_in *)&address, connection->peer, sizeof connection->peer);
+        strcpy(connection->peer, "unix");
     return connection->peer;
+}
+
+/* The body came at the minimum rate: it has another window. */
+static void body_expired(cv__connection *connection)
+{
+    const cv_server_options *options = &connection->server->options;
+    uint64_t wanted = options->min_body_rate * (uint64_t)options->body_timeout_ms / 1000;
+    if (connection->received - connection->received_before >= (wanted ? wanted : 1))
+        begin_body_window(connection);
+    else
+        refuse(connection, (cv__refusal){408, "the body did not arrive in time"});
 }
 
 void cv__connection_expired(cv__connection *connection, cv__timeout_kind kind)
 {
     switch (kind) {
     case CV__TIMEOUT_HEADER:
-    case CV__TIMEOUT_BODY:
         refuse(connection, (cv__refusal){408, "the request did not arrive in time"});
         break;
+    case CV__TIMEOUT_BODY:
+        body_expired(connection);
+        break;
     case CV__TIMEOUT_WRITE:
-        if (cv__connection_made_progress(connection)) {
-            cv__timeout_set(connection, CV__TIMEOUT_WRITE);
+        if (cv__connection_took_enough(connection))
             break;
-        }
         connection->write_timed_out = true;
+        if (connection->fiber && !connection->writer)
+            cv_cancel(connection->fiber);
         cv__connection_cut(connection, true);
         break;
     default:

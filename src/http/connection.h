@@ -1,31 +1,29 @@
 /* One connection: reading requests, handing them to fibers one after the other, writing replies.
  *
- * README.md has the picture of the states. A connection is held by its open socket and by the fiber of its request, and
- * freed when both are gone. */
+ * README.md has the picture of the states. A connection is held by its open transport and by the fiber of its request,
+ * and freed when both are gone. */
 #ifndef COVET_SRC_HTTP_CONNECTION_H
 #define COVET_SRC_HTTP_CONNECTION_H
 
 #include "http/parser.h"
 #include "http/server.h"
-#include <netinet/in.h>
-#include <uv.h>
+#include "http/transport.h"
 
 typedef enum cv__connection_state {
     CV__CONNECTION_IDLE,      /* nothing of a request is there; no buffer; list CV__TIMEOUT_IDLE */
     CV__CONNECTION_HEAD,      /* receiving a head; list CV__TIMEOUT_HEADER */
     CV__CONNECTION_BODY,      /* receiving a body; list CV__TIMEOUT_BODY */
-    CV__CONNECTION_RUNNING,   /* a fiber answers; list CV__TIMEOUT_WRITE while it waits for the peer to read */
+    CV__CONNECTION_RUNNING,   /* a fiber answers */
     CV__CONNECTION_LINGERING, /* everything was said; what comes is thrown away; list CV__TIMEOUT_LINGER */
-    CV__CONNECTION_CLOSING,   /* uv_close was called; in no list */
+    CV__CONNECTION_CLOSING,   /* the transport is being closed; in no list */
 } cv__connection_state;
 
 typedef struct cv__connection {
-    uv_tcp_t tcp;
+    cv__transport *transport;
     struct cv_server *server;
     cv_link all;
-    cv_link timeout;
-    cv__timeout_kind timeout_kind;
-    uint64_t timeout_at_ms;
+    cv__limit waiting; /* for the peer to send; by the state */
+    cv__limit writing; /* for the peer to take what was written: CV__TIMEOUT_WRITE while anything waits for it */
 
     cv__connection_state state;
     bool reading;
@@ -34,14 +32,23 @@ typedef struct cv__connection {
     int holders;
 
     cv__parser parser;
-    struct cv_fiber *fiber; /* of the request, from its first run to its end */
-    size_t write_left;      /* in the queue when progress was last looked for */
+    struct cv_fiber *fiber;             /* of the request, from its first run to its end */
+    uint64_t received, received_before; /* bytes; at the beginning of the window */
     size_t lingered_bytes;
+
+    /* What the transport did not take although no fiber waits for it. */
+    char *pending;
+    size_t pending_at, pending_len;
+    cv__waiter *writer;               /* the fiber waits until it can write on */
+    uint64_t written, written_before; /* bytes; taken by the peer at the beginning of the window */
+    size_t burst;                     /* bytes written since the fiber last suspended to write */
+
     char peer[INET6_ADDRSTRLEN]; /* "" until asked for */
 } cv__connection;
 
-/** Accept what waits in the server's listener and start reading. */
-void cv__connection_accept(struct cv_server *server);
+/** Serve an accepted connection; the transport belongs to it from now on, also when memory is exhausted: then it is
+ *  closed. Nothing is read before the next turn of the loop. */
+void cv__connection_open(struct cv_server *server, cv__transport *transport);
 
 const char *cv__connection_peer(cv__connection *connection);
 
@@ -58,17 +65,37 @@ typedef enum cv__after { CV__AFTER_NEXT, CV__AFTER_CLOSE, CV__AFTER_CUT } cv__af
 /** The fiber of the request ends: take the next one, or close. Gives up the fiber's hold. */
 void cv__connection_finished(cv__connection *connection, cv__after after);
 
+/** Tell the transport which events the connection waits for now. */
+void cv__connection_update(cv__connection *connection);
+
 /* ---- output.c ---- */
 
-/** Write all of it, from the fiber of the request. Suspends while the peer reads slowly, then bounded by the server's
- *  write time limit. After an error the connection is closed. CV_E_CONNECTION_LOST, CV_E_TIMEOUT, CV_E_CANCELLED. */
-CV_CHECKED int cv__connection_write(cv_ctx *cx, cv__connection *connection, uv_buf_t *bufs, unsigned count);
+/** Write, from the fiber of the request: small pieces are collected and sent when there is enough, when the fiber is
+ *  about to suspend, or with cv__connection_flush. Suspends while the peer reads slowly, then bounded by the server's
+ *  minimum rate. After an error the connection is closed. At most CV__MAX_PIECES. CV_E_CONNECTION_LOST, CV_E_TIMEOUT,
+ *  CV_E_CANCELLED. */
+#define CV__MAX_PIECES 4
+CV_CHECKED int cv__connection_write(cv_ctx *cx, cv__connection *connection, const struct iovec *pieces, unsigned count);
 
-/** Write from a callback of the loop, without waiting; the bytes are copied when need be. False: it failed. */
+/** Send what was collected and wait until the transport took all of it. Suspends; errors as cv__connection_write. */
+CV_CHECKED int cv__connection_flush(cv_ctx *cx, cv__connection *connection);
+
+/** Send a part of an open file behind what was written. Suspends; errors as cv__connection_write, and CV_E_IO when the
+ *  file ends before `len` bytes or cannot be read: then the connection is closed, too. */
+CV_CHECKED int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, uint64_t len);
+
+/** Write from a callback of the loop, behind everything else, without waiting: what the transport does not take is kept
+ *  until it does. False: it failed. */
 CV_CHECKED bool cv__connection_write_detached(cv__connection *connection, cv_str bytes);
 
-/** Whether the peer took anything since the last look. */
-bool cv__connection_made_progress(cv__connection *connection);
+/** Send what was collected, without waiting, and keep the rest: before a fiber suspends and when one ends. */
+void cv__connection_settle(cv__connection *connection);
+
+/** The transport takes bytes again. */
+void cv__connection_writable(cv__connection *connection);
+
+/** Whether the peer took as much since the last look as the server's minimum rate asks for. */
+bool cv__connection_took_enough(cv__connection *connection);
 
 /* ---- refusal.c ---- */
 

@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "http/exchange.h"
 #include "http/router.h"
+#include "rt/wait.h"
 #include <covet/fiber.h>
 #include <covet/middleware.h>
 #include <covet/runtime.h>
@@ -152,6 +153,16 @@ static cv__after finish(cv_ctx *cx, cv_request *req, cv_response *res, int rc)
     return res->keep_alive ? CV__AFTER_NEXT : CV__AFTER_CLOSE;
 }
 
+/* What was said so far does not wait for the fiber to come back. */
+static void on_leave(void *arg)
+{
+    cv__connection *connection = arg;
+    bool was_open = connection->state != CV__CONNECTION_CLOSING;
+    cv__connection_settle(connection);
+    if (was_open && connection->state == CV__CONNECTION_CLOSING)
+        cv_cancel(connection->fiber);
+}
+
 int cv__exchange_run(cv_ctx *cx, void *arg)
 {
     cv__connection *connection = arg;
@@ -161,6 +172,7 @@ int cv__exchange_run(cv_ctx *cx, void *arg)
     cv_response res;
     int64_t started_ns = cv_now_ns(cx);
     connection->fiber = cx->fiber;
+    cv__fiber_on_leave(cx, on_leave, connection);
     if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
         cv_cancel(cx->fiber);
     cx->deadline_ns = started_ns + server->options.request_timeout_ms * 1000000; /* not that of the main context */
@@ -179,6 +191,8 @@ int cv__exchange_run(cv_ctx *cx, void *arg)
     cv__after after = finish(cx, &req, &res, rc);
     cv__chain_after(cx, &req, &res);
     log_access(cx, &req, &res, started_ns);
+    cv__fiber_on_leave(cx, NULL, NULL);
+    cv__connection_settle(connection);
     cv__connection_finished(connection, after);
     return 0;
 }

@@ -1,122 +1,277 @@
+/* What a connection writes. Small pieces are collected in the server's one output buffer, which belongs to the
+ * connection whose fiber runs. Invariants:
+ * 1. The buffer is empty whenever no fiber runs: cv__connection_settle empties it before a fiber suspends or ends.
+ * 2. What the transport does not take then is the connection's `pending`; nothing is written past it.
+ * 3. A fiber that writes goes on only when nothing is pending, so that a slow reader holds its own request back. */
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include <covet/fiber.h>
 #include <stdlib.h>
 
-static uv_stream_t *stream_of(cv__connection *connection)
-{
-    return (uv_stream_t *)&connection->tcp;
-}
-
-/* Drop the first `sent` bytes; returns how many buffers are left, from `*bufs` on. */
-static unsigned advance(uv_buf_t **bufs, unsigned count, size_t sent)
-{
-    while (count && sent >= (*bufs)->len) {
-        sent -= (*bufs)->len;
-        ++*bufs;
-        --count;
-    }
-    if (count) {
-        (*bufs)->base += sent;
-        (*bufs)->len -= sent;
-    }
-    return count;
-}
-
-/* Write what the socket takes at once. False when the connection is lost. */
-static bool write_now(cv__connection *connection, uv_buf_t **bufs, unsigned *count)
-{
-    *count = advance(bufs, *count, 0);
-    int sent = *count ? uv_try_write(stream_of(connection), *bufs, *count) : 0;
-    if (sent > 0)
-        *count = advance(bufs, *count, (size_t)sent);
-    return sent >= 0 || sent == UV_EAGAIN;
-}
+/* A fiber that writes without ever waiting gives way after this much. */
+#define BURST_BYTES ((size_t)1 << 20)
 
 static int lost(cv_ctx *cx, cv__connection *connection)
 {
     cv__connection_cut(connection, true);
+    if (connection->write_timed_out)
+        return cv_fail(cx, CV_E_TIMEOUT, "could not write the reply: the client took less than %zu bytes a second",
+                       connection->server->options.min_write_rate);
     return cv_fail(cx, CV_E_CONNECTION_LOST, "could not write the reply: the client has closed the connection");
 }
 
-static void on_written(uv_write_t *write, int status)
+static bool is_open(const cv__connection *connection)
 {
-    cv__wake(write->data, status < 0 ? CV_E_CONNECTION_LOST : 0);
+    return connection->state != CV__CONNECTION_CLOSING;
 }
 
-/* The buffers belong to the caller, so that the wait may end only after libuv has let go of them: closing the socket
- * makes that certain. */
-static int wait_written(cv_ctx *cx, cv__connection *connection, cv__waiter *waiter)
+/* Drop the first `sent` bytes; returns how many pieces are left, from `*pieces` on. */
+static unsigned advance(struct iovec **pieces, unsigned count, size_t sent)
 {
-    cv__timeout_set(connection, CV__TIMEOUT_WRITE);
-    connection->write_left = uv_stream_get_write_queue_size(stream_of(connection));
-    cv__io_begin(cx);
-    int rc = cv__wait(cx, waiter);
-    if (!waiter->woken) {
-        cv__connection_cut(connection, true);
-        cv__wait_uninterruptible(cx, waiter);
+    while (count && sent >= (*pieces)->iov_len) {
+        sent -= (*pieces)->iov_len;
+        ++*pieces;
+        --count;
     }
-    cv__io_end(cx);
-    cv__timeout_clear(connection);
-    if (connection->write_timed_out)
-        return cv_fail(cx, CV_E_TIMEOUT, "could not write the reply: the client read nothing for %lld ms",
-                       (long long)connection->server->options.write_timeout_ms);
-    return rc == CV_E_CONNECTION_LOST ? lost(cx, connection) : rc;
+    if (count) {
+        (*pieces)->iov_base = (char *)(*pieces)->iov_base + sent;
+        (*pieces)->iov_len -= sent;
+    }
+    return count;
 }
 
-int cv__connection_write(cv_ctx *cx, cv__connection *connection, uv_buf_t *bufs, unsigned count)
+/* Write what the transport takes at once. False when the connection is lost. */
+static bool write_now(cv__connection *connection, struct iovec **pieces, unsigned *count, bool more)
 {
-    if (connection->state != CV__CONNECTION_RUNNING || !write_now(connection, &bufs, &count))
-        return lost(cx, connection);
-    if (!count)
-        return 0;
-    cv__waiter waiter;
-    uv_write_t write;
-    cv__waiter_init(cx, &waiter);
-    waiter.what = "write the reply";
-    write.data = &waiter;
-    if (uv_write(&write, stream_of(connection), bufs, count, on_written) < 0)
-        return lost(cx, connection);
-    return wait_written(cx, connection, &waiter);
+    *count = advance(pieces, *count, 0);
+    while (*count) {
+        ssize_t sent = connection->transport->ops->write(connection->transport, *pieces, *count, more);
+        if (sent < 0)
+            return sent == UV_EAGAIN;
+        connection->written += (uint64_t)sent;
+        connection->burst += (size_t)sent;
+        *count = advance(pieces, *count, (size_t)sent);
+    }
+    return true;
 }
 
-bool cv__connection_made_progress(cv__connection *connection)
+/* ---- what waits for the transport ---- */
+
+static uint64_t taken(const cv__connection *connection)
 {
-    size_t before = connection->write_left;
-    connection->write_left = uv_stream_get_write_queue_size(stream_of(connection));
-    return connection->write_left < before;
+    cv__transport *transport = connection->transport;
+    return connection->written - (transport->ops->untaken ? transport->ops->untaken(transport) : 0);
 }
 
-/* ---- without a fiber ---- */
-
-typedef struct detached {
-    uv_write_t write;
-    char bytes[];
-} detached;
-
-static void on_detached_written(uv_write_t *write, int status)
+static void begin_window(cv__connection *connection)
 {
-    (void)status;
-    free(write->data);
+    connection->written_before = taken(connection);
+    cv__timeout_set(connection, CV__TIMEOUT_WRITE);
+}
+
+static void end_window(cv__connection *connection)
+{
+    cv_list_remove(&connection->writing.link);
+}
+
+bool cv__connection_took_enough(cv__connection *connection)
+{
+    const cv_server_options *options = &connection->server->options;
+    uint64_t now = taken(connection), wanted = options->min_write_rate * (uint64_t)options->write_timeout_ms / 1000;
+    if (now - connection->written_before < (wanted ? wanted : 1))
+        return false;
+    begin_window(connection);
+    return true;
+}
+
+/* Keep a copy behind what is pending already. */
+static bool keep(cv__connection *connection, const struct iovec *pieces, unsigned count)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < count; i++)
+        len += pieces[i].iov_len;
+    char *grown = malloc(connection->pending_len + len);
+    if (!grown)
+        return false;
+    if (connection->pending_len)
+        memcpy(grown, connection->pending + connection->pending_at, connection->pending_len);
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(grown + connection->pending_len, pieces[i].iov_base, pieces[i].iov_len);
+        connection->pending_len += pieces[i].iov_len;
+    }
+    free(connection->pending);
+    connection->pending = grown;
+    connection->pending_at = 0;
+    if (!cv_list_is_linked(&connection->writing.link))
+        begin_window(connection);
+    cv__connection_update(connection);
+    return true;
+}
+
+/* Write pieces behind what is pending; what is not taken becomes pending. False: the connection is lost. */
+static bool write_or_keep(cv__connection *connection, struct iovec *pieces, unsigned count)
+{
+    if (!connection->pending_len && !write_now(connection, &pieces, &count, false))
+        return false;
+    return !count || keep(connection, pieces, count);
+}
+
+void cv__connection_settle(cv__connection *connection)
+{
+    cv__output *out = &connection->server->output;
+    if (!out->len)
+        return;
+    struct iovec all = {out->bytes, out->len};
+    out->len = 0;
+    if (is_open(connection) && !write_or_keep(connection, &all, 1))
+        cv__connection_cut(connection, true);
 }
 
 bool cv__connection_write_detached(cv__connection *connection, cv_str bytes)
 {
-    char *start = (char *)(uintptr_t)bytes.ptr; /* libuv does not write to it */
-    uv_buf_t buf = uv_buf_init(start, (unsigned)bytes.len), *rest = &buf;
+    struct iovec piece = {(void *)(uintptr_t)bytes.ptr, bytes.len}; /* not written to */
+    return write_or_keep(connection, &piece, 1);
+}
+
+void cv__connection_writable(cv__connection *connection)
+{
+    struct iovec all = {connection->pending + connection->pending_at, connection->pending_len}, *rest = &all;
     unsigned count = 1;
-    if (!write_now(connection, &rest, &count))
-        return false;
-    if (!count)
-        return true;
-    detached *copy = malloc(sizeof *copy + rest->len);
-    if (!copy)
-        return false;
-    memcpy(copy->bytes, rest->base, rest->len);
-    copy->write.data = copy;
-    rest->base = copy->bytes;
-    if (uv_write(&copy->write, stream_of(connection), rest, 1, on_detached_written) == 0)
-        return true;
-    free(copy);
-    return false;
+    if (connection->pending_len) {
+        if (!write_now(connection, &rest, &count, false)) {
+            cv__connection_cut(connection, true);
+            return;
+        }
+        connection->pending_at += connection->pending_len - (count ? rest->iov_len : 0);
+        connection->pending_len = count ? rest->iov_len : 0;
+        if (count)
+            return;
+        free(connection->pending);
+        connection->pending = NULL;
+    }
+    if (connection->writer)
+        cv__wake(connection->writer, 0);
+    else
+        end_window(connection);
+    connection->writer = NULL;
+    cv__connection_update(connection);
+}
+
+/* ---- in a fiber ---- */
+
+/* Until nothing is pending and the transport takes bytes. One that does not come to that, by the deadline or a
+ * cancellation, leaves a reply that is not whole. */
+static int wait_writable(cv_ctx *cx, cv__connection *connection)
+{
+    cv__waiter waiter;
+    cv__waiter_init(cx, &waiter);
+    waiter.what = "write the reply";
+    connection->writer = &waiter;
+    connection->burst = 0;
+    if (!cv_list_is_linked(&connection->writing.link))
+        begin_window(connection);
+    cv__connection_update(connection);
+    int rc = cv__wait(cx, &waiter);
+    connection->writer = NULL;
+    if (!waiter.woken || rc < 0 || !is_open(connection))
+        cv__connection_cut(connection, true);
+    return waiter.woken && !is_open(connection) ? lost(cx, connection) : rc;
+}
+
+/* Others are served, too, while one reads as fast as we write. */
+static int give_way(cv_ctx *cx, cv__connection *connection)
+{
+    if (connection->burst < BURST_BYTES)
+        return 0;
+    connection->burst = 0;
+    int rc = cv_yield(cx);
+    return rc < 0 || is_open(connection) ? rc : lost(cx, connection);
+}
+
+/* Write what was collected and then the pieces. */
+static int send_all(cv_ctx *cx, cv__connection *connection, const struct iovec *given, unsigned count, bool more)
+{
+    cv__output *out = &connection->server->output;
+    struct iovec all[1 + CV__MAX_PIECES], *rest = all;
+    all[0] = (struct iovec){out->bytes, out->len};
+    for (unsigned i = 0; i < count; i++)
+        all[1 + i] = given[i];
+    unsigned left = count + 1;
+    if (!connection->pending_len && !write_now(connection, &rest, &left, more)) {
+        out->len = 0;
+        return lost(cx, connection);
+    }
+    if (left == count + 1 && out->len) { /* of the collected bytes some are left, and the buffer is not ours for long */
+        if (!keep(connection, rest, 1))
+            return lost(cx, connection);
+        rest++, left--;
+    }
+    out->len = 0;
+    while (left || connection->pending_len) {
+        CV_TRY(wait_writable(cx, connection));
+        if (!write_now(connection, &rest, &left, more))
+            return lost(cx, connection);
+    }
+    end_window(connection);
+    return give_way(cx, connection);
+}
+
+int cv__connection_write(cv_ctx *cx, cv__connection *connection, const struct iovec *pieces, unsigned count)
+{
+    cv__output *out = &connection->server->output;
+    size_t len = 0;
+    if (!is_open(connection))
+        return lost(cx, connection);
+    for (unsigned i = 0; i < count; i++)
+        len += pieces[i].iov_len;
+    if (len > CV__COLLECTED_BYTES || len > sizeof out->bytes - out->len || connection->pending_len)
+        return send_all(cx, connection, pieces, count, false);
+    for (unsigned i = 0; i < count; i++) {
+        memcpy(out->bytes + out->len, pieces[i].iov_base, pieces[i].iov_len);
+        out->len += pieces[i].iov_len;
+    }
+    return 0;
+}
+
+int cv__connection_flush(cv_ctx *cx, cv__connection *connection)
+{
+    if (!is_open(connection))
+        return lost(cx, connection);
+    if (!connection->server->output.len && !connection->pending_len)
+        return 0;
+    return send_all(cx, connection, NULL, 0, false);
+}
+
+static int file_failed(cv_ctx *cx, cv__connection *connection, ssize_t rc)
+{
+    cv__connection_cut(connection, true);
+    return cv_fail(cx, CV_E_IO, "could not send a file: %s", rc ? uv_strerror((int)rc) : "it became shorter");
+}
+
+int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, uint64_t len)
+{
+    const size_t most = (size_t)1 << 20;
+    if (!is_open(connection))
+        return lost(cx, connection);
+    CV_TRY(send_all(cx, connection, NULL, 0, len > 0));
+    while (len) {
+        size_t part = len < most ? (size_t)len : most;
+        ssize_t sent = connection->transport->ops->send_file(connection->transport, fd, offset, part);
+        if (sent == UV_EAGAIN) {
+            CV_TRY(wait_writable(cx, connection));
+            continue;
+        }
+        if (sent == UV_EPIPE || sent == UV_ECONNRESET)
+            return lost(cx, connection);
+        if (sent <= 0)
+            return file_failed(cx, connection, sent);
+        connection->written += (uint64_t)sent;
+        connection->burst += (size_t)sent;
+        offset += (uint64_t)sent;
+        len -= (uint64_t)sent;
+        CV_TRY(give_way(cx, connection));
+    }
+    end_window(connection);
+    return 0;
 }

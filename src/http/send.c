@@ -5,10 +5,9 @@
 #include "http/router.h"
 #include <covet/runtime.h>
 
-static uv_buf_t buf_of(cv_str text)
+static struct iovec piece_of(cv_str text)
 {
-    char *start = (char *)(uintptr_t)text.ptr; /* libuv does not write to it */
-    return uv_buf_init(start, (unsigned)text.len);
+    return (struct iovec){(void *)(uintptr_t)text.ptr, text.len}; /* not written to */
 }
 
 /* The connection goes on after this reply unless somebody is about to leave. */
@@ -31,9 +30,6 @@ static bool has_body(const cv_response *res)
     return res->method != CV_HEAD && !cv__status_has_no_body(res->status);
 }
 
-/* A small body goes behind its head: one piece is cheaper to write than two. */
-enum { JOINED_BODY_BYTES = 4096 };
-
 int cv__response_send_whole(cv_ctx *cx, cv_response *res)
 {
     cv_buf head;
@@ -41,14 +37,10 @@ int cv__response_send_whole(cv_ctx *cx, cv_response *res)
     decide_keep_alive(res);
     cv__framing framing = cv__status_has_no_body(res->status) ? CV__FRAMING_NONE : CV__FRAMING_LENGTH;
     CV_TRY(make_head(cx, res, framing, res->body.len, &head));
-    bool joined = body_len && body_len <= JOINED_BODY_BYTES;
-    if (joined)
-        cv_buf_add_str(&head, cv_buf_str(&res->body));
-    if (head.error)
-        return cv_fail(cx, head.error, "could not make the reply: out of memory");
-    uv_buf_t bufs[2] = {buf_of(cv_buf_str(&head)), buf_of(cv_buf_str(&res->body))};
     res->bytes_sent = body_len;
-    return cv__connection_write(cx, res->connection, bufs, body_len && !joined ? 2 : 1);
+    struct iovec pieces[2] = {piece_of(cv_buf_str(&head)), piece_of(cv_buf_str(&res->body))};
+    CV_TRY(cv__connection_write(cx, res->connection, pieces, body_len ? 2 : 1));
+    return cv__connection_flush(cx, res->connection);
 }
 
 /* ---- streams ---- */
@@ -68,15 +60,23 @@ static void extend_deadline(cv_ctx *cx, cv_response *res)
     res->deadline_ns = cx->deadline_ns = cv_now_ns(cx) + cv__response_time_limit_ms(res) * 1000000;
 }
 
-static int stream_out(cv_ctx *cx, cv_response *res, uv_buf_t *bufs, unsigned count)
+static int stream_out(cv_ctx *cx, cv_response *res, const struct iovec *pieces, unsigned count)
 {
     int rc = cv__wait_check(cx, "write the reply");
     if (rc == 0)
-        rc = cv__connection_write(cx, res->connection, bufs, count);
+        rc = cv__connection_write(cx, res->connection, pieces, count);
     if (rc < 0)
         res->state = CV__REPLY_CUT;
     else
         extend_deadline(cx, res);
+    return rc;
+}
+
+static int flush_stream(cv_ctx *cx, cv_response *res)
+{
+    int rc = cv__connection_flush(cx, res->connection);
+    if (rc < 0)
+        res->state = CV__REPLY_CUT;
     return rc;
 }
 
@@ -124,8 +124,8 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
     res->stream_left = framing == CV__FRAMING_NONE ? -1 : content_length;
     res->state = CV__REPLY_STREAM;
     cv_buf_init_arena(&res->filtered, cv_ctx_arena(cx), 0);
-    uv_buf_t buf = buf_of(cv_buf_str(&head));
-    return stream_out(cx, res, &buf, 1);
+    struct iovec piece = piece_of(cv_buf_str(&head));
+    return stream_out(cx, res, &piece, 1);
 }
 
 static int check_stream(cv_ctx *cx, const cv_response *res)
@@ -142,8 +142,8 @@ static int write_chunk(cv_ctx *cx, cv_response *res, cv_str data)
 {
     char size[24];
     int len = snprintf(size, sizeof size, "%zx\r\n", data.len);
-    uv_buf_t bufs[3] = {buf_of(cv_str_make(size, (size_t)len)), buf_of(data), buf_of(CV_STR("\r\n"))};
-    return stream_out(cx, res, bufs, 3);
+    struct iovec pieces[3] = {piece_of(cv_str_make(size, (size_t)len)), piece_of(data), piece_of(CV_STR("\r\n"))};
+    return stream_out(cx, res, pieces, 3);
 }
 
 static int write_wire(cv_ctx *cx, cv_response *res, cv_str data)
@@ -153,8 +153,8 @@ static int write_wire(cv_ctx *cx, cv_response *res, cv_str data)
     res->bytes_sent += data.len;
     if (res->chunked)
         return write_chunk(cx, res, data);
-    uv_buf_t buf = buf_of(data);
-    return stream_out(cx, res, &buf, 1);
+    struct iovec piece = piece_of(data);
+    return stream_out(cx, res, &piece, 1);
 }
 
 /* Send what the filter gave; its failure leaves nothing that could be continued. */
@@ -199,9 +199,9 @@ int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len)
 int cv_stream_flush(cv_ctx *cx, cv_response *res)
 {
     CV_TRY(check_stream(cx, res));
-    if (!res->filter || !has_body(res))
-        return 0;
-    return write_filtered(cx, res, res->filter->flush(cx, res->filter, &res->filtered));
+    if (res->filter && has_body(res))
+        CV_TRY(write_filtered(cx, res, res->filter->flush(cx, res->filter, &res->filtered)));
+    return flush_stream(cx, res);
 }
 
 int cv_stream_end(cv_ctx *cx, cv_response *res)
@@ -213,9 +213,10 @@ int cv_stream_end(cv_ctx *cx, cv_response *res)
     if (res->filter && has_body(res))
         CV_TRY(write_filtered(cx, res, res->filter->end(cx, res->filter, &res->filtered)));
     if (res->chunked && has_body(res)) {
-        uv_buf_t buf = buf_of(CV_STR("0\r\n\r\n"));
-        CV_TRY(stream_out(cx, res, &buf, 1));
+        struct iovec piece = piece_of(CV_STR("0\r\n\r\n"));
+        CV_TRY(stream_out(cx, res, &piece, 1));
     }
+    CV_TRY(flush_stream(cx, res));
     res->state = CV__REPLY_ENDED;
     return 0;
 }

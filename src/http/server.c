@@ -4,9 +4,12 @@
 #include "http/router.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* How long cut requests have to end before cv_server_stop leaves them to themselves. */
 enum { CUT_MS = 1000 };
@@ -39,6 +42,8 @@ static int check_options(cv_ctx *cx, const cv_server_options *o)
         {"idle_timeout_ms", o->idle_timeout_ms, max_ms},
         {"request_timeout_ms", o->request_timeout_ms, max_ms},
         {"write_timeout_ms", o->write_timeout_ms, max_ms},
+        {"min_body_rate", (int64_t)o->min_body_rate, INT_MAX},
+        {"min_write_rate", (int64_t)o->min_write_rate, INT_MAX},
         {"shutdown_timeout_ms", o->shutdown_timeout_ms, max_ms},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
@@ -54,35 +59,74 @@ static cv_server_options with_defaults(const cv_server_options *given)
     DEFAULT(o.host, "127.0.0.1");
     DEFAULT(o.backlog, 511);
     DEFAULT(o.max_connections, 10000);
-    DEFAULT(o.max_header_bytes, 16 * 1024);
+    DEFAULT(o.max_header_bytes, 32 * 1024);
     DEFAULT(o.max_headers, 100);
-    DEFAULT(o.max_body_bytes, 1024 * 1024);
+    DEFAULT(o.max_body_bytes, 2 * 1024 * 1024);
     DEFAULT(o.header_timeout_ms, 10000);
-    DEFAULT(o.body_timeout_ms, 30000);
+    DEFAULT(o.body_timeout_ms, 10000);
     DEFAULT(o.idle_timeout_ms, 60000);
     DEFAULT(o.request_timeout_ms, 30000);
-    DEFAULT(o.write_timeout_ms, 30000);
+    DEFAULT(o.write_timeout_ms, 10000);
+    DEFAULT(o.min_body_rate, 500);
+    DEFAULT(o.min_write_rate, 500);
     DEFAULT(o.shutdown_timeout_ms, 10000);
     return o;
 }
 
 /* ---- accepting ---- */
 
-/* At the limit the connection stays where libuv has put it, which also stops further ones. */
-static void accept_next(struct cv_server *server)
+/* Connections that are taken in one turn of the loop. */
+enum { ACCEPTED_PER_TURN = 64 };
+
+static void on_listener(uv_poll_t *poll, int status, int events);
+
+/* At the limit connections stay in the backlog. */
+static void accept_more(struct cv_server *server, bool more)
 {
-    server->accept_waits = server->stats.connections_open >= server->options.max_connections;
-    if (!server->accept_waits)
-        cv__connection_accept(server);
+    server->accept_waits = !more;
+    if (more)
+        uv_poll_start(&server->listener, UV_READABLE, on_listener);
+    else
+        uv_poll_stop(&server->listener);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+static bool is_full(const struct cv_server *server)
 {
-    struct cv_server *server = listener->data;
-    if (status < 0)
-        CV_LOG_WARN(server->main->log, "could not accept a connection", CV_F("reason", uv_strerror(status)));
-    else if (!server->stopping)
-        accept_next(server);
+    return server->stats.connections_open >= server->options.max_connections;
+}
+
+/* One that cannot be watched is closed; the client may try again. */
+static void take(struct cv_server *server, int fd, const cv__peer *peer)
+{
+    cv_ctx *main = server->main;
+    cv_error *pending = cv_error_take(main);
+    cv__transport *transport;
+    if (cv__socket_open(main, fd, peer, &transport) == 0)
+        cv__connection_open(server, transport);
+    if (pending)
+        cv_error_put_back(main, pending);
+    else
+        cv_error_clear(main);
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events)
+{
+    struct cv_server *server = poll->data;
+    (void)status, (void)events;
+    for (int left = ACCEPTED_PER_TURN; left > 0 && !is_full(server); left--) {
+        cv__peer peer = {0};
+        socklen_t size = sizeof peer.address;
+        int fd = accept4(server->listener_fd, (struct sockaddr *)&peer.address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
+            return;
+        if (fd < 0) {
+            CV_LOG_WARN(server->main->log, "could not accept a connection", CV_F("reason", strerror(errno)));
+            return;
+        }
+        take(server, fd, &peer);
+    }
+    if (is_full(server))
+        accept_more(server, false);
 }
 
 static bool is_over(const struct cv_server *server)
@@ -100,7 +144,7 @@ void cv__server_connection_left(struct cv_server *server)
 {
     server->stats.connections_open--;
     if (server->accept_waits && !server->stopping)
-        accept_next(server);
+        accept_more(server, true);
     if (is_over(server))
         wake_stop(server);
 }
@@ -122,6 +166,14 @@ static void close_handle(uv_handle_t *handle)
 {
     if (handle->data && !uv_is_closing(handle))
         uv_close(handle, on_handle_closed);
+}
+
+static void close_listener(struct cv_server *server)
+{
+    close_handle((uv_handle_t *)&server->listener);
+    if (server->listener_fd >= 0)
+        close(server->listener_fd);
+    server->listener_fd = -1;
 }
 
 static void hold_handle(struct cv_server *server, uv_handle_t *handle)
@@ -151,8 +203,8 @@ static void wait_stop(cv_ctx *cx, struct cv_server *server)
 /* Close all handles and give up the caller's hold; when no request is left behind, wait for the memory to be free. */
 static void close_all(cv_ctx *cx, struct cv_server *server)
 {
-    close_handle((uv_handle_t *)&server->listener);
-    close_handle((uv_handle_t *)&server->timer);
+    close_listener(server);
+    cv__timeouts_done(server);
     close_handle((uv_handle_t *)&server->stop_timer);
     while (server->holders > 1 && !server->abandoned)
         wait_stop(cx, server);
@@ -161,9 +213,7 @@ static void close_all(cv_ctx *cx, struct cv_server *server)
 
 static void init_timers(struct cv_server *server, uv_loop_t *loop)
 {
-    uv_timer_init(loop, &server->timer);
     uv_timer_init(loop, &server->stop_timer);
-    hold_handle(server, (uv_handle_t *)&server->timer);
     hold_handle(server, (uv_handle_t *)&server->stop_timer);
 }
 
@@ -178,6 +228,7 @@ static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_ser
     server->router = router;
     server->options = *options;
     server->limits = (cv__parser_limits){options->max_header_bytes, options->max_headers, options->max_body_bytes};
+    server->listener_fd = -1;
     server->holders = 1;
     server->date_s = INT64_MIN;
     cv_list_init(&server->connections);
@@ -196,28 +247,37 @@ static int bind_failed(cv_ctx *cx, const cv_server_options *options, int uv_erro
     return rc;
 }
 
-/* SO_REUSEADDR comes from libuv; the socket exists before it is bound, so that further options can be set. */
-static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr *address)
+static int open_listener(struct cv_server *server, const struct sockaddr *address)
 {
-    struct sockaddr_storage bound = {0};
-    int size = sizeof bound;
-    int rc = uv_tcp_init_ex(cv__loop(cx), &server->listener, address->sa_family);
-    if (rc < 0)
-        return bind_failed(cx, &server->options, rc);
-    hold_handle(server, (uv_handle_t *)&server->listener);
-    rc = uv_tcp_bind(&server->listener, address, 0);
-    if (rc == 0)
-        rc = uv_listen((uv_stream_t *)&server->listener, server->options.backlog, on_connection);
-    if (rc == 0)
-        rc = uv_tcp_getsockname(&server->listener, (struct sockaddr *)&bound, &size);
-    if (rc < 0)
-        return bind_failed(cx, &server->options, rc);
+    const int on = 1;
+    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    int fd = server->listener_fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, address, size) < 0 ||
+        listen(fd, server->options.backlog) < 0)
+        return -errno;
+    struct sockaddr_storage bound;
+    size = sizeof bound;
+    if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
+        return -errno;
     server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
                                                      : ((struct sockaddr_in *)&bound)->sin_port);
     return 0;
 }
 
-/* libuv writes with write(2): a client that has left would end the process. A handler of the program's own stays. */
+static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr *address)
+{
+    int rc = open_listener(server, address);
+    if (rc == 0)
+        rc = uv_poll_init(cv__loop(cx), &server->listener, server->listener_fd);
+    if (rc < 0)
+        return bind_failed(cx, &server->options, rc);
+    hold_handle(server, (uv_handle_t *)&server->listener);
+    accept_more(server, true);
+    return 0;
+}
+
+/* sendfile has no flag against the signal: a client that has left would end the process. A handler of the program's own
+ * stays. */
 static void ignore_broken_pipes(void)
 {
     struct sigaction present;
@@ -292,7 +352,7 @@ void cv_server_stop(cv_ctx *cx, cv_server *server)
     if (!server)
         return;
     server->stopping = true;
-    close_handle((uv_handle_t *)&server->listener);
+    close_listener(server);
     cv_list_each (link, &server->connections) {
         cv__connection *connection = cv_list_entry(link, cv__connection, all);
         if (connection->state == CV__CONNECTION_IDLE || connection->state == CV__CONNECTION_LINGERING)

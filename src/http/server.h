@@ -19,23 +19,36 @@ typedef enum cv__timeout_kind {
     CV__TIMEOUT_KINDS,
 } cv__timeout_kind;
 
-enum { CV__SCRATCH_BYTES = 16 * 1024 };
+/* One limit that a connection is under: in the list of its kind, or in none. */
+typedef struct cv__limit {
+    cv_link link;
+    int64_t at_ns;
+} cv__limit;
+
+enum { CV__SCRATCH_BYTES = 16 * 1024, CV__OUTPUT_BYTES = 32 * 1024, CV__COLLECTED_BYTES = 8 * 1024 };
+
+/* Collects small pieces of output; see output.c. */
+typedef struct cv__output {
+    size_t len;
+    char bytes[CV__OUTPUT_BYTES];
+} cv__output;
 
 struct cv_server {
     cv_ctx *main; /* of the runtime: requests are spawned from it */
     cv_router *router;
     cv_server_options options; /* without zeros */
     cv__parser_limits limits;
-    uv_tcp_t listener;
+    uv_poll_t listener;
+    int listener_fd;
     int port;
 
     cv_link connections; /* all that are not closing */
     bool accept_waits;   /* a connection waits in the listener for a free place */
 
     cv_link timeouts[CV__TIMEOUT_KINDS];
-    uint64_t durations_ms[CV__TIMEOUT_KINDS];
-    uv_timer_t timer;      /* set for the first expiry, or later ones that came before it: see timeouts.c */
-    uint64_t timer_due_ms; /* UINT64_MAX: not set */
+    int64_t durations_ns[CV__TIMEOUT_KINDS];
+    cv__timer timer;      /* set for the first expiry, or earlier: see timeouts.c */
+    int64_t timer_due_ns; /* INT64_MAX: not set */
 
     bool stopping, cut; /* cv_server_stop was called; its patience is over */
     bool abandoned;     /* requests that do not end are left to free what they hold */
@@ -48,6 +61,7 @@ struct cv_server {
     int64_t date_s;
     char date[CV_TIME_TEXT_BYTES];
     size_t date_len;
+    cv__output output;
     char scratch[CV__SCRATCH_BYTES]; /* takes what lingering connections still send */
 };
 
@@ -66,9 +80,9 @@ void cv__server_unref(struct cv_server *server);
 /* ---- timeouts.c ---- */
 
 void cv__timeouts_init(struct cv_server *server);
+void cv__timeouts_done(struct cv_server *server);
 
-/** Put the connection at the end of a list, out of the one it is in. */
+/** Put the connection's limit at the end of a list, out of the one it is in. */
 void cv__timeout_set(struct cv__connection *connection, cv__timeout_kind kind);
-void cv__timeout_clear(struct cv__connection *connection);
 
 #endif

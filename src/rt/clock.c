@@ -36,21 +36,32 @@ static void set_timer(struct cv_runtime *rt, int64_t at_ns)
     uv_timer_start(&rt->timer, cv__clock_fired, at_ms > now_ms ? at_ms - now_ms : 0, 0);
 }
 
-void cv__clock_arm(struct cv_runtime *rt, struct cv_fiber *fiber, int64_t at_ns)
+static void arm(struct cv_runtime *rt, cv__timer *timer, int64_t at_ns)
 {
-    cv__timers_add(&rt->timers, &fiber->timer, at_ns);
+    cv__timers_add(&rt->timers, timer, at_ns);
     if (rt->simulated)
         cv__kick(rt);
     else if (at_ns < rt->armed_ns)
         set_timer(rt, at_ns);
 }
 
-static void end_due_waits(struct cv_runtime *rt, int64_t now_ns)
+static void end_wait(cv__timer *timer)
+{
+    cv__interrupt(cv_list_entry(timer, struct cv_fiber, timer), CV_E_TIMEOUT);
+}
+
+void cv__clock_arm(struct cv_runtime *rt, struct cv_fiber *fiber, int64_t at_ns)
+{
+    fiber->timer.fire = end_wait;
+    arm(rt, &fiber->timer, at_ns);
+}
+
+static void fire_due(struct cv_runtime *rt, int64_t now_ns)
 {
     while (rt->timers.first && rt->timers.first->at_ns <= now_ns) {
         cv__timer *due = rt->timers.first;
         cv__timers_remove(&rt->timers, due);
-        cv__interrupt(cv_list_entry(due, struct cv_fiber, timer), CV_E_TIMEOUT);
+        due->fire(due);
     }
 }
 
@@ -60,8 +71,8 @@ void cv__clock_fired(uv_timer_t *timer)
 {
     struct cv_runtime *rt = timer->data;
     rt->armed_ns = INT64_MAX;
-    end_due_waits(rt, cv__clock_now_ns(rt));
-    if (rt->timers.first)
+    fire_due(rt, cv__clock_now_ns(rt));
+    if (rt->timers.first && rt->timers.first->at_ns < rt->armed_ns)
         set_timer(rt, rt->timers.first->at_ns);
 }
 
@@ -74,7 +85,30 @@ void cv__clock_jump(struct cv_runtime *rt)
 {
     if (rt->simulated_ns < rt->timers.first->at_ns)
         rt->simulated_ns = rt->timers.first->at_ns;
-    end_due_waits(rt, rt->simulated_ns);
+    fire_due(rt, rt->simulated_ns);
+}
+
+void cv__timer_start(const cv_ctx *cx, cv__timer *timer, int64_t at_ns)
+{
+    cv__timers_remove(&cx->runtime->timers, timer);
+    arm(cx->runtime, timer, at_ns);
+}
+
+/* The last one takes the loop's timer with it, so that it keeps nobody waiting for nothing. */
+void cv__timer_stop(const cv_ctx *cx, cv__timer *timer)
+{
+    struct cv_runtime *rt = cx->runtime;
+    cv__timers_remove(&rt->timers, timer);
+    if (rt->timers.first || rt->armed_ns == INT64_MAX)
+        return;
+    rt->armed_ns = INT64_MAX;
+    uv_timer_stop(&rt->timer);
+}
+
+int64_t cv__loop_now_ns(const cv_ctx *cx)
+{
+    const struct cv_runtime *rt = cx->runtime;
+    return rt->simulated ? rt->simulated_ns : (int64_t)uv_now(&rt->loop) * NS_PER_MS;
 }
 
 void cv__io_begin(const cv_ctx *cx)

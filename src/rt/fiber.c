@@ -83,17 +83,19 @@ void cv__pool_free(struct cv_runtime *rt)
         free_fiber(cv_list_entry(pooled, struct cv_fiber, queue));
 }
 
-int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber **ret_fiber)
+/* A fiber from the pool with its context, in no queue. */
+static struct cv_fiber *prepare(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg)
 {
     struct cv_runtime *rt = cx->runtime;
-    if (!rt || !pthread_equal(rt->thread, pthread_self()))
-        return cv_fail(cx, CV_E_CONTEXT, "cannot start fiber \"%s\": %s", name,
-                       rt ? "this is not the runtime's thread" : "the context has no runtime");
-    if (rt->handles >= rt->max_fibers)
-        return cv_fail(cx, CV_E_LIMIT, "could not start fiber \"%s\": all %zu are in use", name, rt->max_fibers);
+    if (rt->handles >= rt->max_fibers) {
+        cv_fail(cx, CV_E_LIMIT, "could not start fiber \"%s\": all %zu are in use", name, rt->max_fibers);
+        return NULL;
+    }
     struct cv_fiber *fiber = take_fiber(rt);
-    if (!fiber)
-        return cv_fail(cx, CV_E_NOMEM, "could not start fiber \"%s\": no memory for its stack", name);
+    if (!fiber) {
+        cv_fail(cx, CV_E_NOMEM, "could not start fiber \"%s\": no memory for its stack", name);
+        return NULL;
+    }
     cv__ctx_inherit(&fiber->cx, cx);
     fiber->cx.runtime = rt;
     fiber->cx.fiber = fiber;
@@ -101,17 +103,64 @@ int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber 
     fiber->fn = fn;
     fiber->arg = arg;
     fiber->cancel = rt->closing ? CV__CANCEL_REQUESTED : CV__CANCEL_NONE;
-    fiber->detached = ret_fiber == NULL;
+    fiber->detached = true;
     fiber->joiner = NULL;
+    fiber->leaving = NULL;
     fiber->shield_until_ns = 0;
     cv__frame_init(&fiber->frame, fiber->stack.low, fiber->stack.top, fiber_entry, fiber);
     cv_list_push_back(&rt->fibers, &fiber->all);
     rt->handles++;
     rt->alive++;
+    return fiber;
+}
+
+int cv_spawn(cv_ctx *cx, const char *name, cv_fiber_fn *fn, void *arg, cv_fiber **ret_fiber)
+{
+    struct cv_runtime *rt = cx->runtime;
+    if (!rt || !pthread_equal(rt->thread, pthread_self()))
+        return cv_fail(cx, CV_E_CONTEXT, "cannot start fiber \"%s\": %s", name,
+                       rt ? "this is not the runtime's thread" : "the context has no runtime");
+    struct cv_fiber *fiber = prepare(cx, name, fn, arg);
+    if (!fiber)
+        return cx->error_code;
+    fiber->detached = ret_fiber == NULL;
     cv__make_ready(rt, fiber);
     if (ret_fiber)
         *ret_fiber = fiber;
     return 0;
+}
+
+int cv__run_now(cv_ctx *main, const char *name, cv_fiber_fn *fn, void *arg)
+{
+    struct cv_runtime *rt = main->runtime;
+    struct cv_fiber *fiber = prepare(main, name, fn, arg);
+    if (!fiber)
+        return main->error_code;
+    if (rt->current || !rt->in_loop) {
+        cv__make_ready(rt, fiber);
+        return 0;
+    }
+    fiber->state = CV__FIBER_READY;
+    cv__mark_turn(rt);
+    cv__run_fiber(rt, fiber);
+    return 0;
+}
+
+void cv__fiber_renew(cv_ctx *cx)
+{
+    struct cv_fiber *fiber = cx->fiber;
+    struct cv_runtime *rt = cx->runtime;
+    cv__ctx_recycle(cx);
+    cv__ctx_inherit(cx, &rt->main.cx);
+    cx->fiber = fiber;
+    fiber->start = cv_arena_save(cx->arena);
+    fiber->shield_until_ns = 0;
+}
+
+void cv__fiber_on_leave(cv_ctx *cx, void (*fn)(void *arg), void *arg)
+{
+    cx->fiber->leaving = fn;
+    cx->fiber->leaving_arg = arg;
 }
 
 static void end_detached(struct cv_runtime *rt, struct cv_fiber *fiber)

@@ -47,9 +47,11 @@ struct cv_fiber {
     int interrupt;      /* why the present wait ended early, or 0 */
     cv__waiter *waiting;
     cv__waiter *joiner;
-    cv__timer timer;         /* armed while it waits with an end */
-    int64_t shield_until_ns; /* 0: outside any shield */
-    cv_arena_mark start;     /* of the arena, before the function ran */
+    cv__timer timer;            /* armed while it waits with an end */
+    int64_t shield_until_ns;    /* 0: outside any shield */
+    void (*leaving)(void *arg); /* called right before it suspends; or NULL */
+    void *leaving_arg;
+    cv_arena_mark start; /* of the arena, before the function ran */
 };
 
 struct cv_runtime {
@@ -105,6 +107,12 @@ void cv__make_ready(struct cv_runtime *rt, struct cv_fiber *fiber);
 /** Make sure that the poll does not block before the next turn. */
 void cv__kick(struct cv_runtime *rt);
 
+/** Note for the watchdog that a fiber is about to run. */
+void cv__mark_turn(struct cv_runtime *rt);
+
+/** Run a fiber that is ready, and in no queue, until it suspends or ends. On the thread's own stack. */
+void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber);
+
 /** Leave the running fiber; returns when the scheduler runs it again. Its state is no longer RUNNING. */
 void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber);
 
@@ -152,13 +160,13 @@ int64_t cv__clock_now_ns(const struct cv_runtime *rt);
 /** A timer for the fiber's wait. */
 void cv__clock_arm(struct cv_runtime *rt, struct cv_fiber *fiber, int64_t at_ns);
 
-/** The callback of rt->timer: end the waits whose time has come. */
+/** The callback of rt->timer: fire the timers that are due. */
 void cv__clock_fired(uv_timer_t *timer);
 
 /** Whether the simulated clock is to jump as soon as nothing can run. */
 bool cv__clock_will_jump(const struct cv_runtime *rt);
 
-/** Set the simulated clock to the next timer and end the waits that are due then. */
+/** Set the simulated clock to the next timer and fire those that are due then. */
 void cv__clock_jump(struct cv_runtime *rt);
 
 /** `now` + `ms`, without overflow; a negative `ms` counts as 0. */

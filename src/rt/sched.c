@@ -53,6 +53,8 @@ void cv__make_ready(struct cv_runtime *rt, struct cv_fiber *fiber)
 __attribute__((noinline)) void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber)
 {
     assert(rt->current == fiber && fiber->state != CV__FIBER_RUNNING);
+    if (fiber->leaving)
+        fiber->leaving(fiber->leaving_arg);
     cv__annotate_leave(&fiber->stack.annotation, &rt->main.stack.annotation, false);
     cv__switch(&fiber->frame, &rt->main.frame);
     cv__annotate_arrive(&fiber->stack.annotation, &rt->main.stack.annotation, false);
@@ -63,6 +65,12 @@ void cv__suspend_last(struct cv_runtime *rt, struct cv_fiber *fiber)
     cv__annotate_leave(&fiber->stack.annotation, &rt->main.stack.annotation, true);
     cv__switch(&fiber->frame, &rt->main.frame);
     __builtin_unreachable();
+}
+
+void cv__mark_turn(struct cv_runtime *rt)
+{
+    if (rt->watchdog_ns)
+        rt->turn_mark_ns = coarse_now_ns();
 }
 
 static void watch(struct cv_runtime *rt, const struct cv_fiber *fiber)
@@ -76,7 +84,7 @@ static void watch(struct cv_runtime *rt, const struct cv_fiber *fiber)
     CV_LOG_WARN(rt->main.cx.log, "fiber held the loop", CV_F("fiber", fiber->name), CV_F("ms", held_ns / 1000000));
 }
 
-static void run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
+void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
 {
     assert(fiber->state == CV__FIBER_READY);
     fiber->state = CV__FIBER_RUNNING;
@@ -95,7 +103,7 @@ static void run_first(struct cv_runtime *rt, cv_link *queue)
 {
     cv_link *first = cv_list_pop_front(queue);
     if (first)
-        run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
+        cv__run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
 }
 
 /* The main context can run when uv_run is to return to it. */
@@ -109,8 +117,8 @@ void cv__turn(uv_check_t *check)
 {
     struct cv_runtime *rt = check->data;
     rt->in_turn = true;
-    if (rt->watchdog_ns && !(cv_list_is_empty(&rt->ready) && cv_list_is_empty(&rt->background)))
-        rt->turn_mark_ns = coarse_now_ns();
+    if (!(cv_list_is_empty(&rt->ready) && cv_list_is_empty(&rt->background)))
+        cv__mark_turn(rt);
     for (int left = READY_PER_TURN; left > 0 && !cv_list_is_empty(&rt->ready); left--)
         run_first(rt, &rt->ready);
     run_first(rt, &rt->background);

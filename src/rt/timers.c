@@ -56,7 +56,7 @@ static cv__timer *meld_siblings(cv__timer *first)
 
 void cv__timers_add(cv__timers *timers, cv__timer *timer, int64_t at_ns)
 {
-    *timer = (cv__timer){.at_ns = at_ns, .sequence = timers->sequence++, .armed = true};
+    *timer = (cv__timer){.at_ns = at_ns, .sequence = timers->sequence++, .fire = timer->fire, .armed = true};
     timers->first = meld(timers->first, timer);
 }
 

@@ -11,7 +11,9 @@
 #ifndef COVET_SRC_RT_WAIT_H
 #define COVET_SRC_RT_WAIT_H
 
+#include "rt/timers.h"
 #include <covet/ctx.h>
+#include <covet/fiber.h>
 #include <covet/list.h>
 #include <uv.h>
 
@@ -49,6 +51,32 @@ uv_loop_t *cv__loop(const cv_ctx *cx);
 
 /** The main context of the runtime: for spawning from loop callbacks. */
 cv_ctx *cv__main_ctx(const cv_ctx *cx);
+
+/* ---- for callbacks of the loop ---- */
+
+/** Run `fn` in a detached fiber at once, on the back of a callback of the loop, until it first suspends: the pool hands
+ *  out the fiber used last, so that one warm stack serves all that do not wait. From a fiber, or outside the loop, it
+ * is started in the next turn, as cv_spawn does. Inherits from the main context. Errors as cv_spawn, told in `main`. */
+CV_CHECKED int cv__run_now(cv_ctx *main, const char *name, cv_fiber_fn *fn, void *arg);
+
+/** Make the context of the running fiber as new, for its next piece of work: arena, error and everything that was set
+ *  are as cv__run_now made them, with the clean-ups run. A cancellation stays. */
+void cv__fiber_renew(cv_ctx *cx);
+
+/** Have `fn(arg)` called on the fiber's stack right before each time that it suspends; NULL: not any more. `fn` must
+ *  neither suspend nor fail. */
+void cv__fiber_on_leave(cv_ctx *cx, void (*fn)(void *arg), void *arg);
+
+/** Call `timer->fire` from the loop, outside any fiber, at an instant of the runtime's clock, simulated or not. An
+ * armed timer is moved. The timer is the caller's, all zero but for `fire` at first. Cannot fail. */
+void cv__timer_start(const cv_ctx *cx, cv__timer *timer, int64_t at_ns);
+
+/** No effect when it is not armed. */
+void cv__timer_stop(const cv_ctx *cx, cv__timer *timer);
+
+/** The runtime's clock when the loop last looked at it, to the millisecond: costs nothing, and is good enough for time
+ * limits. */
+int64_t cv__loop_now_ns(const cv_ctx *cx);
 
 /** Count input, output or other outside work under way: while there is any, a simulated clock does not jump. Server
  *  sockets that merely listen are not counted. */

@@ -1,6 +1,7 @@
 /* The clocks: the simulated one is exact, the real one never early. */
 #include "rt_test.h"
 
+#include "rt/wait.h"
 #include <covet/sync.h>
 
 enum { SLEEPERS = 1000 };
@@ -146,9 +147,77 @@ static void a_later_timer_does_not_hide_an_earlier_one(void **state)
     cv_runtime_free(cx);
 }
 
+struct alarm {
+    cv__timer timer;
+    const cv_ctx *cx;
+    int64_t again_ms; /* 0: once */
+    int fired;
+    int64_t fired_ns;
+};
+
+static void fire(cv__timer *timer)
+{
+    struct alarm *a = (struct alarm *)(void *)timer;
+    a->fired++;
+    a->fired_ns = cv_now_ns(a->cx);
+    if (a->again_ms)
+        cv__timer_start(a->cx, timer, a->fired_ns + a->again_ms * 1000000);
+}
+
+static struct alarm alarm_of(const cv_ctx *cx)
+{
+    return (struct alarm){.timer.fire = fire, .cx = cx};
+}
+
+static void a_timer_calls_back_on_time_on_the_simulated_clock(void **state)
+{
+    cv_ctx *cx = *state;
+    int64_t start_ns = cv_now_ns(cx);
+    struct alarm once = alarm_of(cx), moved = alarm_of(cx), stopped = alarm_of(cx), again = alarm_of(cx);
+    again.again_ms = 1000;
+    cv__timer_start(cx, &once.timer, start_ns + 10);
+    cv__timer_start(cx, &moved.timer, start_ns + 20);
+    cv__timer_start(cx, &moved.timer, start_ns + 30000000000);
+    cv__timer_start(cx, &stopped.timer, start_ns + 15);
+    cv__timer_start(cx, &again.timer, start_ns + 1000000000);
+    cv__timer_stop(cx, &stopped.timer);
+    assert_int_equal(once.fired, 0);
+    assert_ok(cx, cv_sleep_ms(cx, 60000));
+    assert_int_equal(once.fired, 1);
+    assert_true(once.fired_ns == start_ns + 10);
+    assert_int_equal(moved.fired, 1);
+    assert_true(moved.fired_ns == start_ns + 30000000000);
+    assert_int_equal(stopped.fired, 0);
+    assert_in_range(again.fired, 59, 60);
+    assert_true(cv__loop_now_ns(cx) == cv_now_ns(cx));
+}
+
+static void a_timer_calls_back_on_the_real_clock_and_a_stopped_one_keeps_nobody(void **state)
+{
+    (void)state;
+    cv_ctx *cx;
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+    int64_t start_ns = cv_now_ns(cx);
+    struct alarm soon = alarm_of(cx), late = alarm_of(cx);
+    cv__timer_start(cx, &late.timer, start_ns + INT64_C(3600000000000));
+    cv__timer_start(cx, &soon.timer, start_ns + 3000000);
+    while (!soon.fired)
+        assert_ok(cx, cv_yield(cx));
+    assert_true(soon.fired_ns >= start_ns + 3000000);
+    assert_in_range(cv__loop_now_ns(cx), start_ns - 1000000, cv_now_ns(cx));
+    cv__timer_stop(cx, &late.timer);
+    cv_cond never;
+    cv_cond_init(&never);
+    assert_fails(cx, cv_cond_wait(cx, &never, NULL), CV_E_DEADLOCK_SELF, "nothing is left");
+    assert_int_equal(late.fired, 0);
+    cv_runtime_free(cx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        runtime_test(a_timer_calls_back_on_time_on_the_simulated_clock),
+        cmocka_unit_test(a_timer_calls_back_on_the_real_clock_and_a_stopped_one_keeps_nobody),
         runtime_test(time_stands_still_while_anything_runs),
         runtime_test(a_sleep_ends_exactly_on_time),
         runtime_test(many_sleepers_wake_in_the_order_of_their_times),

@@ -1,6 +1,8 @@
 /* Fibers: spawn, join, yield, order, results. */
 #include "rt_test.h"
 
+#include "rt/wait.h"
+
 struct talker {
     struct history *history;
     const char *word;
@@ -245,9 +247,126 @@ static void floating_point_survives_the_switch(void **state)
         assert_true(sums[i] == expected);
 }
 
+/* A callback of the loop that starts fibers at once. */
+struct starter {
+    cv__timer timer;
+    cv_ctx *main;
+    struct history *history;
+    cv_fiber_fn *fn;
+    size_t cleaned;
+};
+
+static void start_two(cv__timer *timer)
+{
+    struct starter *s = (struct starter *)(void *)timer;
+    for (int i = 0; i < 2; i++) {
+        assert_ok(s->main, cv__run_now(s->main, "at once", s->fn, s));
+        note(s->history, ";");
+    }
+}
+
+static void run_starter(cv_ctx *cx, struct starter *s)
+{
+    s->timer.fire = start_two;
+    s->main = cx;
+    cv__timer_start(cx, &s->timer, cv_now_ns(cx) + 1);
+    assert_ok(cx, cv_sleep_ms(cx, 1000));
+    assert_int_equal(cv_fiber_count(cx), 0);
+}
+
+static int note_around_a_wait(cv_ctx *cx, void *arg)
+{
+    struct starter *s = arg;
+    note(s->history, "a");
+    CV_TRY(cv_sleep_ms(cx, 1));
+    note(s->history, "b");
+    return 0;
+}
+
+static void a_callback_runs_a_fiber_until_it_suspends(void **state)
+{
+    struct history history = {0};
+    run_starter(*state, &(struct starter){.history = &history, .fn = note_around_a_wait});
+    assert_string_equal(history.text, "a;a;bb");
+}
+
+static int start_another(cv_ctx *cx, void *arg)
+{
+    (void)cx;
+    struct starter *s = arg;
+    note(s->history, "<");
+    CV_TRY(cv__run_now(s->main, "from a fiber", note_around_a_wait, s));
+    note(s->history, ">");
+    return 0;
+}
+
+static void from_a_fiber_it_is_started_in_the_next_turn(void **state)
+{
+    struct history history = {0};
+    run_starter(*state, &(struct starter){.history = &history, .fn = start_another});
+    assert_string_equal(history.text, "<>;<>;aabb");
+}
+
+static void count_clean_up(void *arg)
+{
+    ++*(size_t *)arg;
+}
+
+static int work_twice(cv_ctx *cx, void *arg)
+{
+    struct starter *s = arg;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(cv_arena_get_stats(cv_ctx_arena(cx)).used_bytes, 0);
+        assert_null(cv_error_last(cx));
+        assert_true(cv_ctx_deadline_ns(cx) == INT64_MAX);
+        assert_string_equal(cv_fiber_name(cx), "at once");
+        cv_ctx_set_deadline_ns(cx, cv_now_ns(cx) + 5000000);
+        CV_TRY(cv_cleanup(cx, count_clean_up, &s->cleaned));
+        assert_non_null(cv_alloc(cx, 100000));
+        CV_TRY(cv_sleep_ms(cx, 1));
+        cv_fail(cx, CV_E_DB, "a story");
+        cv__fiber_renew(cx);
+    }
+    return 0;
+}
+
+static void a_renewed_context_is_as_new(void **state)
+{
+    struct history history = {0};
+    struct starter s = {.history = &history, .fn = work_twice};
+    run_starter(*state, &s);
+    assert_int_equal(s.cleaned, 4);
+}
+
+static void note_leaving(void *arg)
+{
+    note(arg, "-");
+}
+
+static int leave_and_return(cv_ctx *cx, void *arg)
+{
+    struct starter *s = arg;
+    cv__fiber_on_leave(cx, note_leaving, s->history);
+    CV_TRY(cv_yield(cx));
+    CV_TRY(cv_sleep_ms(cx, 1));
+    cv__fiber_on_leave(cx, NULL, NULL);
+    return cv_yield(cx);
+}
+
+static void a_fiber_is_told_before_it_suspends(void **state)
+{
+    struct history history = {0};
+    run_starter(*state, &(struct starter){.history = &history, .fn = leave_and_return});
+    assert_string_equal(history.text, "-;-;--");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        runtime_test(a_callback_runs_a_fiber_until_it_suspends),
+        runtime_test(from_a_fiber_it_is_started_in_the_next_turn),
+        runtime_test(a_renewed_context_is_as_new),
+        runtime_test(a_fiber_is_told_before_it_suspends),
         runtime_test(a_join_returns_the_result),
         runtime_test(a_fiber_does_not_run_before_the_spawner_suspends),
         runtime_test(ready_fibers_take_turns_in_order),
