@@ -23,6 +23,7 @@ static void fiber_entry(void *arg)
     struct cv_fiber *fiber = arg;
     struct cv_runtime *rt = fiber->cx.runtime;
     cv__annotate_arrive(&fiber->stack.annotation, &rt->main.stack.annotation, true);
+    fiber->begun = true;
     run_function(fiber);
     fiber->state = CV__FIBER_ENDED;
     rt->alive--;
@@ -102,6 +103,10 @@ static struct cv_fiber *prepare(cv_ctx *cx, const char *name, cv_fiber_fn *fn, v
     fiber->name = name;
     fiber->fn = fn;
     fiber->arg = arg;
+    fiber->id = ++rt->spawned;
+    fiber->born_ms = (int64_t)uv_now(&rt->loop);
+    fiber->describe = NULL;
+    fiber->begun = false;
     fiber->cancel = rt->closing ? CV__CANCEL_REQUESTED : CV__CANCEL_NONE;
     fiber->detached = true;
     fiber->joiner = NULL;
@@ -286,6 +291,7 @@ int cv_sleep_ms(cv_ctx *cx, int64_t ms)
         return cv_fail(cx, CV_E_TIMEOUT, "could not sleep: the deadline comes first");
     cv__waiter waiter;
     cv__waiter_init(cx, &waiter);
+    waiter.what = "sleep";
     int early = 0;
     cv__park(self, &waiter, until_ns, true, &early);
     return early == CV_E_TIMEOUT ? 0 : cv__wait_failed(cx, self, early, "sleep");
@@ -294,6 +300,16 @@ int cv_sleep_ms(cv_ctx *cx, int64_t ms)
 const char *cv_fiber_name(const cv_ctx *cx)
 {
     return cx->fiber ? cx->fiber->name : "main";
+}
+
+void cv__fiber_tell(cv_ctx *cx, const char *name, void (*describe)(const void *arg, char *text, size_t size),
+                    const void *arg)
+{
+    if (!cx->fiber)
+        return;
+    cx->fiber->name = name;
+    cx->fiber->describe = describe;
+    cx->fiber->describe_arg = arg;
 }
 
 size_t cv_fiber_count(const cv_ctx *cx)

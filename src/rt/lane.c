@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LANES = CV_LANE_CPU + 1, QUEUE_LIMIT = 1024, NAME_THREADS = 2, FILE_THREADS = 4, MOST_THREADS = 64 };
+enum { LANES = CV__LANES, QUEUE_LIMIT = 1024, NAME_THREADS = 2, FILE_THREADS = 4, MOST_THREADS = 64 };
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
@@ -308,6 +308,20 @@ int cv_offload(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (
     if (!started && dispose)
         dispose(arg);
     return rc;
+}
+
+void cv__lanes_stats(const struct cv_runtime *rt, cv__lane_stats ret_stats[CV__LANES])
+{
+    struct cv__lanes *lanes = rt->lanes;
+    memset(ret_stats, 0, CV__LANES * sizeof ret_stats[0]);
+    if (!lanes)
+        return;
+    pthread_mutex_lock(&lanes->mutex);
+    for (int i = 0; i < LANES; i++) {
+        const struct lane *lane = &lanes->lanes[i];
+        ret_stats[i] = (cv__lane_stats){lane->queued, lane->threads, lane->threads - lane->idle};
+    }
+    pthread_mutex_unlock(&lanes->mutex);
 }
 
 static void on_async_closed(uv_handle_t *handle)

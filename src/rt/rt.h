@@ -14,9 +14,12 @@
 #include <covet/list.h>
 #include <covet/runtime.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
+struct cv__inspection;
 struct cv__lanes;
+struct cv__rt_metrics;
 struct cv__signal;
 
 enum cv__fiber_state {
@@ -39,6 +42,11 @@ struct cv_fiber {
     const char *name;
     cv_fiber_fn *fn;
     void *arg;
+    uint64_t id;               /* counts what was spawned; 0: the main context */
+    int64_t born_ms, since_ms; /* of the loop's clock: the spawn, the beginning of the wait */
+    void (*describe)(const void *arg, char *text, size_t size); /* what it works at; or NULL */
+    const void *describe_arg;
+    bool begun; /* it has run: its stack holds frames */
     int result;
     enum cv__fiber_state state;
     enum cv__cancel cancel;
@@ -86,11 +94,14 @@ struct cv_runtime {
 
     struct cv__lanes *lanes; /* made at the first use */
     struct cv__signal *signals;
-    void *guard; /* see guard.h */
+    void *guard;                             /* see guard.h */
+    const struct cv__inspection *inspection; /* while a stack is asked for its frames: see inspect.h */
 
-    cv_gauge *alive_gauge;
+    uint64_t spawned;
+    _Atomic uint64_t runs;   /* how often a fiber was switched to; other threads read it */
+    _Atomic int64_t tick_ns; /* uv_hrtime of the last tick of metrics.c, 0 before; other threads read it */
     cv_counter *watchdog_counter;
-    size_t alive_shown;
+    struct cv__rt_metrics *metrics; /* see metrics.c */
 };
 
 /** The fiber of the context, or the runtime's main context in its stead. The context has a runtime. */
@@ -177,7 +188,26 @@ int64_t cv__after_ms(int64_t now_ns, int64_t ms);
 /** Close all signal handles; their memory is freed by the loop. */
 void cv__signals_close(struct cv_runtime *rt);
 
+/* metrics.c */
+
+enum { CV__TICK_MS = 100 };
+
+/** Begin to keep the runtime's own metrics, where the main context has a registry; without memory there are fewer. */
+void cv__rt_metrics_begin(struct cv_runtime *rt);
+
+/** Free them, after the loop was closed. */
+void cv__rt_metrics_end(struct cv_runtime *rt);
+
 /* lane.c */
+
+enum { CV__LANES = 3 };
+
+typedef struct cv__lane_stats {
+    size_t queued, threads, busy;
+} cv__lane_stats;
+
+/** The present state of all lanes, by cv_lane. */
+void cv__lanes_stats(const struct cv_runtime *rt, cv__lane_stats ret_stats[CV__LANES]);
 
 /** Refuse new work, wait until what runs has ended, at most until `until_ns` (uv_hrtime), and end the threads. Work
  *  that goes on beyond it is left to its thread, which frees what remains. */

@@ -41,6 +41,7 @@ static int make_loop(struct cv_runtime *rt)
     int rc = uv_loop_init(&rt->loop);
     if (rc < 0)
         return rc == UV_ENOMEM ? CV_E_NOMEM : CV_E_SYSTEM;
+    rt->main.born_ms = rt->main.since_ms = (int64_t)uv_now(&rt->loop);
     uv_check_init(&rt->loop, &rt->check);
     uv_idle_init(&rt->loop, &rt->idle);
     uv_timer_init(&rt->loop, &rt->timer);
@@ -62,12 +63,8 @@ static int make_main(struct cv_runtime *rt, const cv_runtime_options *options)
     rt->main.cx.metrics = options->metrics;
     rt->main.name = "main";
     rt->main.state = CV__FIBER_RUNNING;
+    rt->main.begun = true;
     cv__annotate_begin(&rt->main.stack.annotation, NULL, 0);
-    if (options->metrics) {
-        rt->alive_gauge = cv_gauge_get(options->metrics, "covet_fibers", "Fibers alive.", NULL);
-        rt->watchdog_counter = cv_counter_get(options->metrics, "covet_fiber_held_loop_total",
-                                              "Times a fiber held the loop longer than the watchdog allows.", NULL);
-    }
     return 0;
 }
 
@@ -78,6 +75,8 @@ static int set_up(struct cv_runtime *rt, const cv_runtime_options *options)
     int rc = make_loop(rt);
     if (rc < 0)
         cv__ctx_done(&rt->main.cx);
+    else
+        cv__rt_metrics_begin(rt);
     return rc;
 }
 
@@ -192,6 +191,7 @@ void cv_runtime_free(cv_ctx *main)
     cv__lanes_close(rt, until_ns);
     close_loop(rt);
     cv__guard_end(rt);
+    cv__rt_metrics_end(rt);
     cv__pool_free(rt);
     cv__ctx_done(&rt->main.cx);
     free(rt);

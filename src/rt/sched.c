@@ -1,4 +1,5 @@
 /* The scheduler: which fiber runs when. README.md draws the turn. */
+#include "rt/inspect.h"
 #include "rt/rt.h"
 
 #include <assert.h>
@@ -50,14 +51,28 @@ void cv__make_ready(struct cv_runtime *rt, struct cv_fiber *fiber)
     cv__kick(rt);
 }
 
+/* Switch from one stack to the other; returns when somebody switches back. Some only come to ask `from` for its frames,
+ * and are gone back to. */
+CV__ALWAYS_INLINE void switch_stacks(struct cv_runtime *rt, struct cv_fiber *from, struct cv_fiber *to)
+{
+    cv__annotate_leave(&from->stack.annotation, &to->stack.annotation, false);
+    cv__switch(&from->frame, &to->frame);
+    while (__builtin_expect(rt->inspection != NULL, 0)) {
+        struct cv_fiber *inspector = rt->inspection->inspector;
+        cv__annotate_arrive(&from->stack.annotation, &inspector->stack.annotation, false);
+        cv__inspection_answer(rt->inspection);
+        cv__annotate_leave(&from->stack.annotation, &inspector->stack.annotation, false);
+        cv__switch(&from->frame, &inspector->frame);
+    }
+    cv__annotate_arrive(&from->stack.annotation, &to->stack.annotation, false);
+}
+
 __attribute__((noinline)) void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber)
 {
     assert(rt->current == fiber && fiber->state != CV__FIBER_RUNNING);
     if (fiber->leaving)
         fiber->leaving(fiber->leaving_arg);
-    cv__annotate_leave(&fiber->stack.annotation, &rt->main.stack.annotation, false);
-    cv__switch(&fiber->frame, &rt->main.frame);
-    cv__annotate_arrive(&fiber->stack.annotation, &rt->main.stack.annotation, false);
+    switch_stacks(rt, fiber, &rt->main);
 }
 
 void cv__suspend_last(struct cv_runtime *rt, struct cv_fiber *fiber)
@@ -89,9 +104,8 @@ void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
     assert(fiber->state == CV__FIBER_READY);
     fiber->state = CV__FIBER_RUNNING;
     rt->current = fiber;
-    cv__annotate_leave(&rt->main.stack.annotation, &fiber->stack.annotation, false);
-    cv__switch(&rt->main.frame, &fiber->frame);
-    cv__annotate_arrive(&rt->main.stack.annotation, &fiber->stack.annotation, false);
+    atomic_store_explicit(&rt->runs, atomic_load_explicit(&rt->runs, memory_order_relaxed) + 1, memory_order_relaxed);
+    switch_stacks(rt, &rt->main, fiber);
     rt->current = NULL;
     if (rt->watchdog_ns)
         watch(rt, fiber);
@@ -126,10 +140,6 @@ void cv__turn(uv_check_t *check)
         cv__clock_jump(rt);
     rt->in_turn = false;
     set_idle(rt, can_run(rt) || cv__clock_will_jump(rt));
-    if (rt->alive != rt->alive_shown) {
-        rt->alive_shown = rt->alive;
-        cv_gauge_set(rt->alive_gauge, (int64_t)rt->alive);
-    }
 }
 
 void cv__run_loop(struct cv_runtime *rt, uv_run_mode mode)

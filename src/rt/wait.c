@@ -89,6 +89,7 @@ bool cv__park(struct cv_fiber *self, cv__waiter *waiter, int64_t until_ns, bool 
     self->waiting = waiter;
     self->interrupt = 0;
     self->interruptible = interruptible;
+    self->since_ms = (int64_t)uv_now(&rt->loop);
     waiter->parked = true;
     if (until_ns != INT64_MAX)
         cv__clock_arm(rt, self, until_ns);
