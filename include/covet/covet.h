@@ -27,6 +27,7 @@
 #include <covet/server.h>
 #include <covet/str.h>
 #include <covet/sync.h>
+#include <covet/testing.h>
 #include <covet/time.h>
 #include <covet/transaction.h>
 #include <covet/url.h>
