@@ -4,6 +4,7 @@
 #include "http/router.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
+#include <covet/runtime.h>
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -205,16 +206,10 @@ static void close_all(cv_ctx *cx, struct cv_server *server)
 {
     close_listener(server);
     cv__timeouts_done(server);
-    close_handle((uv_handle_t *)&server->stop_timer);
+    cv__timer_stop(server->main, &server->stop_timer);
     while (server->holders > 1 && !server->abandoned)
         wait_stop(cx, server);
     cv__server_unref(server);
-}
-
-static void init_timers(struct cv_server *server, uv_loop_t *loop)
-{
-    uv_timer_init(loop, &server->stop_timer);
-    hold_handle(server, (uv_handle_t *)&server->stop_timer);
 }
 
 static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_server_options *options)
@@ -233,7 +228,6 @@ static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_ser
     server->date_s = INT64_MIN;
     cv_list_init(&server->connections);
     cv__timeouts_init(server);
-    init_timers(server, cv__loop(cx));
     return server;
 }
 
@@ -285,19 +279,32 @@ static void ignore_broken_pipes(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
-int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *given, cv_server **ret_server)
+int cv__server_new(cv_ctx *cx, cv_router *router, const cv_server_options *given, cv_server **ret_server)
 {
     cv_server_options options = with_defaults(given);
-    cv_address *addresses;
-    size_t count;
     CV_TRY(check_options(cx, &options));
     CV_TRY(cv__router_freeze(cx, router));
-    CV_TRY(cv_resolve(cx, options.host, options.port, &addresses, &count));
     struct cv_server *server = make_server(cx, router, &options);
     if (!server)
         return CV_E_NOMEM;
+    *ret_server = server;
+    return 0;
+}
+
+static int resolve_and_listen(cv_ctx *cx, struct cv_server *server)
+{
+    cv_address *addresses;
+    size_t count;
+    CV_TRY(cv_resolve(cx, server->options.host, server->options.port, &addresses, &count));
+    return listen_at(cx, server, addresses[0].address);
+}
+
+int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *options, cv_server **ret_server)
+{
+    struct cv_server *server;
+    CV_TRY(cv__server_new(cx, router, options, &server));
     ignore_broken_pipes();
-    int rc = listen_at(cx, server, addresses[0].address);
+    int rc = resolve_and_listen(cx, server);
     server->options.host = NULL; /* the caller's text; not needed any more */
     if (rc < 0) {
         cv_error *first = cv_error_take(cx);
@@ -331,19 +338,25 @@ static void cut_connections(struct cv_server *server)
     }
 }
 
-static void on_stop_timer(uv_timer_t *timer)
+static void on_out_of_patience(cv__timer *timer)
 {
-    struct cv_server *server = timer->data;
+    struct cv_server *server = cv_list_entry(timer, struct cv_server, stop_timer);
     cut_connections(server);
     server->cut = true;
     wake_stop(server);
 }
 
-static void on_given_up(uv_timer_t *timer)
+static void on_given_up(cv__timer *timer)
 {
-    struct cv_server *server = timer->data;
+    struct cv_server *server = cv_list_entry(timer, struct cv_server, stop_timer);
     server->abandoned = true;
     wake_stop(server);
+}
+
+static void set_stop_timer(struct cv_server *server, int64_t ms, void (*fire)(cv__timer *timer))
+{
+    server->stop_timer.fire = fire;
+    cv__timer_start(server->main, &server->stop_timer, cv_now_ns(server->main) + ms * 1000000);
 }
 
 /* In the order of these steps: nobody new, nobody idle, patience, the rest. */
@@ -358,10 +371,10 @@ void cv_server_stop(cv_ctx *cx, cv_server *server)
         if (connection->state == CV__CONNECTION_IDLE || connection->state == CV__CONNECTION_LINGERING)
             cv__connection_cut(connection, false);
     }
-    uv_timer_start(&server->stop_timer, on_stop_timer, (uint64_t)server->options.shutdown_timeout_ms, 0);
+    set_stop_timer(server, server->options.shutdown_timeout_ms, on_out_of_patience);
     while (!is_over(server) && !server->cut)
         wait_stop(cx, server);
-    uv_timer_start(&server->stop_timer, on_given_up, CUT_MS, 0);
+    set_stop_timer(server, CUT_MS, on_given_up);
     while (server->stats.requests_active > 0 && !server->abandoned)
         wait_stop(cx, server);
     close_all(cx, server);

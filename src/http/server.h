@@ -52,7 +52,7 @@ struct cv_server {
 
     bool stopping, cut; /* cv_server_stop was called; its patience is over */
     bool abandoned;     /* requests that do not end are left to free what they hold */
-    uv_timer_t stop_timer;
+    cv__timer stop_timer;
     cv__waiter *stop_waiter;
 
     size_t holders; /* cv_server_start's caller, open handles, connections; the last one frees */
@@ -64,6 +64,10 @@ struct cv_server {
     cv__output output;
     char scratch[CV__SCRATCH_BYTES]; /* takes what lingering connections still send */
 };
+
+/** A server without a listener: connections come by cv__connection_open alone. Checks and completes the options;
+ * otherwise as cv_server_start, and stopped alike. Does not suspend. */
+CV_CHECKED int cv__server_new(cv_ctx *cx, cv_router *router, const cv_server_options *options, cv_server **ret_server);
 
 /** The present time as an HTTP date; valid until the next call. */
 cv_str cv__server_date(struct cv_server *server);
