@@ -11,6 +11,7 @@
 #include <covet/decimal.h>
 #include <covet/error.h>
 #include <covet/fiber.h>
+#include <covet/files.h>
 #include <covet/http.h>
 #include <covet/json.h>
 #include <covet/lane.h>

@@ -63,16 +63,6 @@ typedef struct cv_route_spec {
 /** Add a route to a group, below its prefix; the pattern is copied. Errors as for cv_router_add. */
 CV_API CV_CHECKED int cv_route_group_route(cv_ctx *cx, cv_route_group *group, const cv_route_spec *spec);
 
-/** Serve the files below a folder under a prefix: GET and HEAD, content types by ending, ETag and Last-Modified with
- * 304, single byte ranges, index.html for folders (with a redirect to the slash), no way out of the folder (dot
- * segments, links that lead outside, NUL), hidden files refused. Files are read off the loop and streamed. The folder
- * is opened now: CV_E_NOT_FOUND, CV_E_PERMISSION. */
-typedef struct cv_static_options {
-    int64_t max_age_s; /* Cache-Control: max-age; default 0: "no-cache" (revalidate) */
-} cv_static_options;
-CV_API CV_CHECKED int cv_router_static(cv_ctx *cx, cv_router *router, const char *prefix, const char *folder,
-                                       const cv_static_options *options);
-
 /** Visit all routes in the order added; `*position` starts at 0. */
 typedef struct cv_route_info {
     unsigned methods;

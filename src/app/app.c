@@ -1,5 +1,6 @@
 #include "app/app.h"
 #include "base/ctx.h"
+#include <covet/files.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* Files of the program itself, answered from memory. */
 #include "app/app.h"
 
+#include <covet/files.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -24,12 +25,12 @@ static uint64_t fingerprint(cv_str data)
 static int serve_asset(cv_ctx *cx, cv_request *req, cv_response *res)
 {
     const struct asset *asset = cv_request_route_arg(req);
-    CV_TRY(cv_response_header(res, "ETag", asset->etag));
+    bool done;
     CV_TRY(cv_response_header(res, "Cache-Control", "no-cache"));
     CV_TRY(cv_response_header(res, "X-Content-Type-Options", "nosniff"));
-    cv_str known = cv_request_header(req, "If-None-Match");
-    if (cv_str_equal(known, CV_STR("*")) || cv_str_find(known, cv_str_of(asset->etag)) >= 0)
-        return cv_reply_empty(cx, res, 304);
+    CV_TRY(cv_reply_conditional(cx, req, res, asset->etag, (cv_time){0}, &done));
+    if (done)
+        return 0;
     return cv_reply_text(cx, res, 200, asset->content_type, asset->data);
 }
 
