@@ -46,7 +46,7 @@ CV_API void cv_server_stop(cv_ctx *cx, cv_server *server);
 
 typedef struct cv_server_stats {
     uint64_t connections_total, requests_total, responses_by_class[6];
-    size_t connections_open, requests_active;
+    size_t connections_open, connections_idle, requests_active;
 } cv_server_stats;
 CV_API cv_server_stats cv_server_get_stats(const cv_server *server);
 

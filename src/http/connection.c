@@ -34,6 +34,9 @@ static void begin_body_window(cv__connection *connection)
 static void enter(cv__connection *connection, cv__connection_state state)
 {
     assert(connection->state != CV__CONNECTION_CLOSING);
+    cv_server_stats *stats = &connection->server->stats;
+    stats->connections_idle += (size_t)(state == CV__CONNECTION_IDLE);
+    stats->connections_idle -= (size_t)(connection->state == CV__CONNECTION_IDLE);
     connection->state = state;
     switch (state) {
     case CV__CONNECTION_IDLE:
@@ -312,6 +315,7 @@ void cv__connection_open(struct cv_server *server, cv__transport *transport)
     transport->closed = on_closed;
     cv_list_push_back(&server->connections, &connection->all);
     server->stats.connections_open++;
+    server->stats.connections_idle++;
     server->stats.connections_total++;
     enter(connection, CV__CONNECTION_IDLE);
     start_reading(connection);

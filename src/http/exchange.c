@@ -4,11 +4,13 @@
 
 #include "base/ctx.h"
 #include "http/exchange.h"
+#include "http/metrics.h"
 #include "http/router.h"
 #include "rt/wait.h"
 #include <covet/fiber.h>
 #include <covet/middleware.h>
 #include <covet/runtime.h>
+#include <stdio.h>
 
 /* Room for the error reply when the handler has used up its arena. */
 enum { ERROR_REPLY_BYTES = 64 * 1024 };
@@ -131,7 +133,7 @@ static void log_access(const cv_ctx *cx, const cv_request *req, const cv_respons
     if (!req->connection->server->options.access_log)
         return;
     CV_LOG_INFO(cx->log, "request", CV_F("method", cv_method_name(cv_request_method(req))), CV_F("path", req->path),
-                CV_F("status", res->status), CV_F("us", (cv_now_ns(cx) - started_ns) / 1000),
+                CV_F("status", res->status), CV_F("us", (req->ended_ns - started_ns) / 1000),
                 CV_F("peer", cv_request_peer(req)));
 }
 
@@ -163,6 +165,12 @@ static void on_leave(void *arg)
         cv_cancel(connection->fiber);
 }
 
+static void describe(const void *arg, char *text, size_t size)
+{
+    const cv_request *req = arg;
+    snprintf(text, size, "%s %.*s", cv_method_name(cv_request_method(req)), CV_STR_ARG(req->path));
+}
+
 int cv__exchange_run(cv_ctx *cx, void *arg)
 {
     cv__connection *connection = arg;
@@ -186,10 +194,14 @@ int cv__exchange_run(cv_ctx *cx, void *arg)
     if (rc == 0) {
         cx->deadline_ns = started_ns + cv__response_time_limit_ms(&res) * 1000000;
         res.deadline_ns = cx->deadline_ns;
+        cv__fiber_tell(cx, req.route->label, describe, &req);
         rc = cv__router_run(cx, &req, &res);
     }
     cv__after after = finish(cx, &req, &res, rc);
+    req.ended_ns = cv_now_ns(cx);
+    cv__http_metrics_request(server->metrics, &req, &res, req.ended_ns);
     cv__chain_after(cx, &req, &res);
+    cv__fiber_tell(cx, "http request", NULL, NULL);
     log_access(cx, &req, &res, started_ns);
     cv__fiber_on_leave(cx, NULL, NULL);
     cv__connection_settle(connection);

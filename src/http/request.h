@@ -41,6 +41,7 @@ struct cv_request {
     const cv__parser *parser;          /* complete, and still until the reply was sent */
     struct cv__connection *connection; /* NULL in tests of parts */
     int64_t started_ns;                /* of the complete head */
+    int64_t ended_ns;                  /* when the reply was out: for `after` hooks */
 
     cv_str path;                   /* decoded; "*" for OPTIONS * */
     const struct cv__route *route; /* NULL before routing */

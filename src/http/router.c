@@ -307,19 +307,32 @@ static void take_limits(cv_route_limits *limits, const cv_route_group *group)
     }
 }
 
-static void finish_route(cv__route *route, size_t index)
+static const char *make_label(cv_arena *arena, const cv__route *route)
+{
+    cv_buf label;
+    cv_buf_init_arena(&label, arena, 0);
+    for (unsigned method = CV_GET; method <= CV_OPTIONS; method <<= 1)
+        if (route->methods & method)
+            cv_buf_printf(&label, "%s%s", label.len ? "," : "", cv_method_name((cv_method)method));
+    cv_buf_printf(&label, " %s", route->pattern);
+    return label.error ? NULL : label.data;
+}
+
+static int finish_route(cv_ctx *cx, cv_router *router, cv__route *route, size_t index)
 {
     route->index = index;
     route->chain = route->group->chain;
     take_limits(&route->limits, route->group);
+    route->label = route->pattern ? make_label(router->arena, route) : "http request without a route";
+    return route->label ? 0 : no_memory(cx);
 }
 
 static int freeze(cv_ctx *cx, cv_router *router)
 {
     CV_TRY(cv__router_compile_chains(cx, router));
     for (size_t i = 0; i < router->route_count; i++)
-        finish_route(router->routes[i], i);
-    finish_route(&router->missing, router->route_count);
+        CV_TRY(finish_route(cx, router, router->routes[i], i));
+    CV_TRY(finish_route(cx, router, &router->missing, router->route_count));
     router->frozen = true;
     return 0;
 }

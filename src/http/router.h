@@ -42,6 +42,7 @@ typedef struct cv__chain {
 typedef struct cv__route {
     unsigned methods;
     const char *pattern; /* NULL for the route that stands for none */
+    const char *label;   /* since the freeze: "GET,POST /books"; names fibers and stands in logs */
     cv_handler *handler;
     void *arg;
     struct cv_route_group *group;

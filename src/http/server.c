@@ -1,6 +1,7 @@
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include "http/metrics.h"
 #include "http/router.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
@@ -183,10 +184,16 @@ static void hold_handle(struct cv_server *server, uv_handle_t *handle)
     server->holders++;
 }
 
+static void free_server(struct cv_server *server)
+{
+    cv__http_metrics_free(server->metrics);
+    free(server);
+}
+
 void cv__server_unref(struct cv_server *server)
 {
     if (--server->holders == 0)
-        free(server);
+        free_server(server);
     else if (server->holders == 1)
         wake_stop(server);
 }
@@ -228,6 +235,7 @@ static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_ser
     server->date_s = INT64_MIN;
     cv_list_init(&server->connections);
     cv__timeouts_init(server);
+    server->metrics = cv__http_metrics_new(server->main, router, &server->stats);
     return server;
 }
 

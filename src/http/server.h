@@ -8,6 +8,7 @@
 #include <covet/server.h>
 
 struct cv__connection;
+struct cv__http_metrics;
 
 /* Each has one duration, so that its list, in the order of entry, is in the order of expiry, too. */
 typedef enum cv__timeout_kind {
@@ -57,6 +58,7 @@ struct cv_server {
 
     size_t holders; /* cv_server_start's caller, open handles, connections; the last one frees */
     cv_server_stats stats;
+    struct cv__http_metrics *metrics; /* NULL: none */
 
     int64_t date_s;
     char date[CV_TIME_TEXT_BYTES];

@@ -2,6 +2,7 @@
  * is counted where fibers run. The tick keeps no loop alive, and there is none with a simulated clock. */
 #include "base/metric.h"
 #include "rt/rt.h"
+#include "rt/watch.h"
 
 #include <covet/lane.h>
 #include <stdlib.h>
@@ -69,6 +70,10 @@ static void on_tick(uv_timer_t *timer)
     cv__histogram_observe_alone(m->delay, (double)(int64_t)(now_ns - m->due_ms * 1000000) / 1e9);
     count_cpu_time(m);
     look(rt, m);
+    cv_list_each (at, &rt->ticks) {
+        cv__tick *tick = cv_list_entry(at, cv__tick, link);
+        tick->fn(tick);
+    }
     arm(rt, m);
 }
 
@@ -97,6 +102,17 @@ static void register_all(cv_metrics *metrics, struct cv__rt_metrics *m)
     m->stack_bytes = cv_gauge_get(metrics, "covet_fiber_stack_bytes",
                                   "Address space of all stacks; they take memory as deep as they were used.", NULL);
     register_lanes(metrics, m);
+}
+
+void cv__tick_add(const cv_ctx *cx, cv__tick *tick)
+{
+    cv_list_push_back(&cx->runtime->ticks, &tick->link);
+}
+
+void cv__tick_remove(cv__tick *tick)
+{
+    if (tick->fn)
+        cv_list_remove(&tick->link);
 }
 
 void cv__rt_metrics_begin(struct cv_runtime *rt)

@@ -102,6 +102,7 @@ struct cv_runtime {
     _Atomic int64_t tick_ns; /* uv_hrtime of the last tick of metrics.c, 0 before; other threads read it */
     cv_counter *watchdog_counter;
     struct cv__rt_metrics *metrics; /* see metrics.c */
+    cv_link ticks;                  /* of cv__tick */
 };
 
 /** The fiber of the context, or the runtime's main context in its stead. The context has a runtime. */

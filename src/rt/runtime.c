@@ -92,6 +92,7 @@ int cv_runtime_new(const cv_runtime_options *options, cv_ctx **ret_main)
     cv_list_init(&rt->background);
     cv_list_init(&rt->fibers);
     cv_list_init(&rt->pool);
+    cv_list_init(&rt->ticks);
     int rc = set_up(rt, options ? options : &defaults);
     if (rc < 0) {
         free(rt);

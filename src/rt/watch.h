@@ -2,7 +2,21 @@
 #ifndef COVET_SRC_RT_WATCH_H
 #define COVET_SRC_RT_WATCH_H
 
+#include <covet/ctx.h>
+#include <covet/list.h>
 #include <covet/metric.h>
+
+/** Something to be looked at ten times a second, on the runtime's thread, where there are metrics and the clock is not a
+ *  simulated one: to show counts that are kept anyway. `fn` neither suspends nor fails. */
+typedef struct cv__tick {
+    cv_link link;
+    void (*fn)(struct cv__tick *tick);
+} cv__tick;
+
+void cv__tick_add(const cv_ctx *cx, cv__tick *tick);
+
+/** No effect on one that was not added. */
+void cv__tick_remove(cv__tick *tick);
 
 /** Show the process in a registry: time, memory, descriptors, threads; read at each exposition. CV_E_NOMEM. */
 CV_CHECKED int cv__process_metrics(cv_metrics *metrics);
