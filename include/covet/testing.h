@@ -26,7 +26,10 @@ CV_API CV_CHECKED int cv_test_client_new(cv_ctx *cx, cv_router *router, const cv
 /** Reset the connections that are still open, stop the server (gracefully: see cv_server_stop), free both. Nobody may
  * be reading from a connection. NULL is allowed. Suspends. */
 CV_API void cv_test_client_free(cv_ctx *cx, cv_test_client *client);
-/** The server, for cv_server_get_stats. Stop it only through the client. */
+/** Stop the server gracefully and keep the client: its connections see what clients see then; there are no further
+ * ones. Suspends, as cv_server_stop. */
+CV_API void cv_test_client_stop(cv_ctx *cx, cv_test_client *client);
+/** The server, for cv_server_get_stats; NULL once it was stopped. Stop it only through the client. */
 CV_API cv_server *cv_test_client_server(cv_test_client *client);
 
 typedef struct cv_test_header {
@@ -79,7 +82,7 @@ typedef struct cv_test_network {
 } cv_test_network;
 
 /** Connect; the server learns of it when the caller next suspends. `peer` as in cv_test_request. Close it with
- *  cv_test_close. CV_E_INVALID, CV_E_NOMEM. */
+ *  cv_test_close. CV_E_INVALID, CV_E_NOMEM, CV_E_STATE after cv_test_client_stop. */
 CV_API CV_CHECKED int cv_test_connect(cv_ctx *cx, cv_test_client *client, const char *peer,
                                       cv_test_connection **ret_connection);
 /** Change the network's behaviour; NULL: all zero. */

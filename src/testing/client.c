@@ -40,10 +40,17 @@ void cv_test_client_free(cv_ctx *cx, cv_test_client *client)
         cv_list_each (link, &client->network->all)
             cv_test_close(cv_list_entry(link, cv_test_connection, all), true);
     }
-    cv_server_stop(cx, client->server);
+    cv_test_client_stop(cx, client);
     if (client->network)
         cv__network_unref(client->network);
     free(client);
+}
+
+void cv_test_client_stop(cv_ctx *cx, cv_test_client *client)
+{
+    cv_server *server = client->server;
+    client->server = NULL;
+    cv_server_stop(cx, server);
 }
 
 cv_server *cv_test_client_server(cv_test_client *client)
@@ -56,6 +63,8 @@ cv_server *cv_test_client_server(cv_test_client *client)
 int cv_test_connect(cv_ctx *cx, cv_test_client *client, const char *peer, cv_test_connection **ret_connection)
 {
     cv_test_connection *connection;
+    if (!client->server)
+        return cv_fail(cx, CV_E_STATE, "cannot connect: the server was stopped");
     CV_TRY(cv__network_connect(cx, client->network, peer, &connection));
     cv__connection_open(client->server, &connection->transport);
     *ret_connection = connection;

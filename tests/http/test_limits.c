@@ -131,49 +131,6 @@ static void test_a_client_that_goes_on_sending_sees_the_refusal(void **state)
     client_close(c);
 }
 
-static void test_a_head_must_arrive_in_time(void **state)
-{
-    world *w = *state;
-    fixture_start(&w->f, (cv_server_options){.header_timeout_ms = 20});
-    expect_refusal(w, "GET / HT", 8, 408);
-}
-
-static void test_a_body_must_arrive_in_time(void **state)
-{
-    world *w = *state;
-    fixture_start(&w->f, (cv_server_options){.body_timeout_ms = 20});
-    const char *text = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc";
-    expect_refusal(w, text, strlen(text), 408);
-}
-
-static void test_idle_connections_are_closed_silently(void **state)
-{
-    world *w = *state;
-    fixture_start(&w->f, (cv_server_options){.idle_timeout_ms = 20});
-    client *silent = client_open(&w->f), *used = client_open(&w->f);
-    client_send(used, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    client_expect(used, 200, "hello");
-    client_read_to_end(used);
-    client_read_to_end(silent);
-    assert_int_equal(used->len + silent->len, 0);
-    assert_int_equal(cv_server_get_stats(w->f.server).connections_open, 0);
-    client_close(silent);
-    client_close(used);
-}
-
-static void test_a_connection_in_use_is_not_idle(void **state)
-{
-    world *w = *state;
-    fixture_start(&w->f, (cv_server_options){.idle_timeout_ms = 2000, .header_timeout_ms = 30});
-    client *c = client_open(&w->f);
-    for (int i = 0; i < 20; i++) {
-        client_send(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        client_expect(c, 200, "hello");
-        assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 3)); /* longer, together, than a head may take */
-    }
-    client_close(c);
-}
-
 static void test_a_client_that_does_not_read_is_cut(void **state)
 {
     world *w = *state;
@@ -232,10 +189,6 @@ int main(void)
         CASE(test_smuggling_is_refused_and_nothing_behind_it_is_answered),
         CASE(test_sizes_are_bounded),
         CASE(test_a_client_that_goes_on_sending_sees_the_refusal),
-        CASE(test_a_head_must_arrive_in_time),
-        CASE(test_a_body_must_arrive_in_time),
-        CASE(test_idle_connections_are_closed_silently),
-        CASE(test_a_connection_in_use_is_not_idle),
         CASE(test_a_client_that_does_not_read_is_cut),
         CASE(test_a_client_that_reads_slowly_gets_everything),
         CASE(test_a_client_that_leaves_ends_the_stream),

@@ -46,20 +46,6 @@ static int misuses(cv_ctx *cx, cv_request *req, cv_response *res)
     return 0;
 }
 
-/* Each piece comes before the deadline, all of them together after it. */
-static int goes_on(cv_ctx *cx, cv_request *req, cv_response *res)
-{
-    (void)req;
-    int64_t start_ns = cv_now_ns(cx);
-    CV_TRY(cv_stream_start(cx, res, 200, NULL, -1));
-    while (cv_now_ns(cx) - start_ns < INT64_C(1000000000)) {
-        CV_TRY(cv_sleep_ms(cx, 10));
-        CV_TRY(cv_stream_write(cx, res, ".", 1));
-    }
-    CV_TRY(cv_stream_write(cx, res, "end", 3));
-    return cv_stream_end(cx, res);
-}
-
 /* A time limit of the handler's own is not extended. */
 static int limits_itself(cv_ctx *cx, cv_request *req, cv_response *res)
 {
@@ -95,7 +81,6 @@ static int setup(void **state)
     add(w, "/breaks", breaks_off);
     add(w, "/forgets", forgets_the_end);
     add(w, "/misuses", misuses);
-    add(w, "/goes-on", goes_on);
     add(w, "/limits", limits_itself);
     *state = w;
     return 0;
@@ -193,13 +178,6 @@ static void test_calls_in_the_wrong_state_are_refused(void **state)
         assert_int_equal(w->codes[i], expected[i]);
 }
 
-static void test_the_time_limit_counts_from_the_last_piece(void **state)
-{
-    world *w = *state;
-    fixture_start(&w->f, (cv_server_options){.request_timeout_ms = 500});
-    expect_once(&w->f, GET("/goes-on"), 200, "end");
-}
-
 static void test_a_shorter_limit_of_the_handler_stays(void **state)
 {
     world *w = *state;
@@ -214,8 +192,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_stream_is_chunked_or_as_long_as_it_says), CASE(test_without_a_body_nothing_is_streamed),
         CASE(test_an_old_client_knows_the_end_by_the_close),  CASE(test_an_error_in_the_middle_cuts_the_connection),
-        CASE(test_calls_in_the_wrong_state_are_refused),      CASE(test_the_time_limit_counts_from_the_last_piece),
-        CASE(test_a_shorter_limit_of_the_handler_stays),
+        CASE(test_calls_in_the_wrong_state_are_refused),      CASE(test_a_shorter_limit_of_the_handler_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

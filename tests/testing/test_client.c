@@ -325,6 +325,15 @@ static void test_what_is_left_open_ends_with_the_client(void **state)
     w->client = NULL;
 }
 
+static void test_a_stopped_server_takes_no_connections(void **state)
+{
+    world *w = *state;
+    cv_test_connection *c;
+    cv_test_client_stop(w->cx, w->client);
+    assert_null(cv_test_client_server(w->client));
+    assert_fails(w->cx, cv_test_connect(w->cx, w->client, NULL, &c), CV_E_STATE, "stopped");
+}
+
 static void test_mistakes_of_the_test_are_told(void **state)
 {
     world *w = *state;
@@ -365,6 +374,7 @@ int main(void)
         CASE(test_a_client_may_be_asked_to_go_on),
         CASE(test_the_last_reply_is_followed_by_the_end),
         CASE(test_what_is_left_open_ends_with_the_client),
+        CASE(test_a_stopped_server_takes_no_connections),
         CASE(test_mistakes_of_the_test_are_told),
         cmocka_unit_test_setup_teardown(test_it_works_on_the_real_clock, setup_real_clock, teardown),
     };
