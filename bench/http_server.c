@@ -4,6 +4,7 @@
  *
  * It prints its port and answers until SIGTERM: /plaintext, /json (an object through its model), /list (100 objects of
  * the SQLite database, which http_bench.py makes), /static/ (the files of the folder). */
+#include <covet/files.h>
 #include <covet/query.h>
 #include <covet/runtime.h>
 #include <covet/server.h>

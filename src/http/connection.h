@@ -80,9 +80,11 @@ CV_CHECKED int cv__connection_write(cv_ctx *cx, cv__connection *connection, cons
 /** Send what was collected and wait until the transport took all of it. Suspends; errors as cv__connection_write. */
 CV_CHECKED int cv__connection_flush(cv_ctx *cx, cv__connection *connection);
 
-/** Send a part of an open file behind what was written. Suspends; errors as cv__connection_write, and CV_E_IO when the
- *  file ends before `len` bytes or cannot be read: then the connection is closed, too. */
-CV_CHECKED int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, uint64_t len);
+/** Send bytes of an open file behind what was written: as many as the transport takes at once. When it takes none, wait
+ *  until it would, and tell 0. Suspends; errors as cv__connection_write, and CV_E_IO when the file ends there or cannot
+ * be read: then the connection is closed, too. */
+CV_CHECKED int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, size_t len,
+                                        size_t *ret_sent);
 
 /** Write from a callback of the loop, behind everything else, without waiting: what the transport does not take is kept
  *  until it does. False: it failed. */

@@ -249,29 +249,23 @@ static int file_failed(cv_ctx *cx, cv__connection *connection, ssize_t rc)
     return cv_fail(cx, CV_E_IO, "could not send a file: %s", rc ? uv_strerror((int)rc) : "it became shorter");
 }
 
-int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, uint64_t len)
+int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uint64_t offset, size_t len,
+                             size_t *ret_sent)
 {
-    const size_t most = (size_t)1 << 20;
     if (!is_open(connection))
         return lost(cx, connection);
-    CV_TRY(send_all(cx, connection, NULL, 0, len > 0));
-    while (len) {
-        size_t part = len < most ? (size_t)len : most;
-        ssize_t sent = connection->transport->ops->send_file(connection->transport, fd, offset, part);
-        if (sent == UV_EAGAIN) {
-            CV_TRY(wait_writable(cx, connection));
-            continue;
-        }
-        if (sent == UV_EPIPE || sent == UV_ECONNRESET)
-            return lost(cx, connection);
-        if (sent <= 0)
-            return file_failed(cx, connection, sent);
-        connection->written += (uint64_t)sent;
-        connection->burst += (size_t)sent;
-        offset += (uint64_t)sent;
-        len -= (uint64_t)sent;
-        CV_TRY(give_way(cx, connection));
-    }
+    if (connection->server->output.len || connection->pending_len)
+        CV_TRY(send_all(cx, connection, NULL, 0, true));
+    ssize_t sent = connection->transport->ops->send_file(connection->transport, fd, offset, len);
+    if (sent == UV_EPIPE || sent == UV_ECONNRESET)
+        return lost(cx, connection);
+    if (sent <= 0 && sent != UV_EAGAIN)
+        return file_failed(cx, connection, sent);
+    *ret_sent = sent > 0 ? (size_t)sent : 0;
+    if (sent == UV_EAGAIN)
+        return wait_writable(cx, connection);
+    connection->written += (uint64_t)sent;
+    connection->burst += (size_t)sent;
     end_window(connection);
-    return 0;
+    return give_way(cx, connection);
 }

@@ -83,6 +83,14 @@ CV_CHECKED int cv__response_check(cv_ctx *cx, const cv_response *res);
 /** Whether the status has no body by definition (RFC 9110: 1xx, 204, 304). */
 bool cv__status_has_no_body(int status);
 
+/** Whether the bytes of a stream may come straight from a file: nothing changes them, and the transport can do it. */
+bool cv__stream_takes_files(const cv_response *res);
+
+/** Send bytes of an open file in a stream that takes files and announced at least `len` more: as many as go out at
+ * once, or 0 after a wait. Suspends. Errors as for cv_stream_write, and CV_E_IO when the file cannot be read there. */
+CV_CHECKED int cv__stream_send_file(cv_ctx *cx, cv_response *res, int fd, uint64_t offset, size_t len,
+                                    size_t *ret_sent);
+
 /* How the body of a reply is delimited. */
 typedef enum cv__framing {
     CV__FRAMING_LENGTH,

@@ -196,6 +196,27 @@ int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len)
     return res->filter ? write_through_filter(cx, res, text) : write_wire(cx, res, text);
 }
 
+bool cv__stream_takes_files(const cv_response *res)
+{
+    return !res->filter && !res->chunked && has_body(res) && res->connection->transport->ops->send_file;
+}
+
+int cv__stream_send_file(cv_ctx *cx, cv_response *res, int fd, uint64_t offset, size_t len, size_t *ret_sent)
+{
+    CV_TRY(check_stream(cx, res));
+    int rc = cv__wait_check(cx, "write the reply");
+    if (rc == 0)
+        rc = cv__connection_send_file(cx, res->connection, fd, offset, len, ret_sent);
+    if (rc < 0) {
+        res->state = CV__REPLY_CUT;
+        return rc;
+    }
+    res->stream_left -= (int64_t)*ret_sent;
+    res->bytes_sent += *ret_sent;
+    extend_deadline(cx, res);
+    return 0;
+}
+
 int cv_stream_flush(cv_ctx *cx, cv_response *res)
 {
     CV_TRY(check_stream(cx, res));

@@ -6,15 +6,18 @@
 #include <sys/stat.h>
 
 enum {
-    CV__FILE_SMALL_BYTES = 16 * 1024,  /* up to here a file goes out in one piece with its head */
-    CV__FILE_BLOCK_BYTES = 256 * 1024, /* what is read at once where the kernel cannot copy by itself */
+    CV__FILE_SMALL_BYTES = 16 * 1024,   /* up to here a file goes out in one piece with its head */
+    CV__FILE_BLOCK_BYTES = 256 * 1024,  /* what is read at once where the kernel cannot copy by itself */
+    CV__FILE_WINDOW_BYTES = 512 * 1024, /* what the kernel is asked to send at once, when it is in memory */
 };
 
 typedef struct cv__file {
     int folder, fd;   /* where it was looked for, and the descriptor; closed with the request's arena */
     const char *path; /* as it was asked for */
     struct stat info; /* when it was opened: what the reply has told about it */
-    char *block;      /* of CV__FILE_BLOCK_BYTES at most, made when first needed */
+    bool waited;      /* since it was opened others have run: it may be another */
+    char *block;      /* made when first needed */
+    size_t block_bytes;
 } cv__file;
 
 /** Open for reading, below the descriptor `folder` and never outside of it, or anywhere for AT_FDCWD. Regular files

@@ -132,6 +132,7 @@ int cv__file_open(cv_ctx *cx, int folder, const char *path, cv__file **ret_file)
         close_file(file);
         file->fd = -1;
         CV_TRY(cv_offload(cx, CV_LANE_FILES, open_on_lane, file, NULL));
+        file->waited = true;
     }
     if (file->fd < 0)
         return cv_fail(cx, code_of(-file->fd), "could not open the file \"%s\": %s", path, strerror(-file->fd));

@@ -31,20 +31,26 @@ static int ask_cachestat(int fd, uint64_t offset, size_t len)
     return counts.cached >= (offset + len - 1) / page - offset / page + 1;
 }
 
-static bool is_byte_cached(int fd, uint64_t offset)
+/* 1: it can be read without waiting, 0: it cannot, -1: the file system does not tell. */
+static int ask_byte(int fd, uint64_t offset)
 {
     char byte;
     struct iovec piece = {&byte, 1};
-    return preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT) == 1;
+    ssize_t got = preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+    return got < 0 && errno == EOPNOTSUPP ? -1 : got == 1;
 }
 
-/* Older kernels are asked for both ends: what lies between was read with them, as a rule. */
+/* Pages that are being read count as cached for cachestat; the last byte tells whether they have come. Older kernels
+ * are asked for both ends: what lies between was read with them, as a rule. */
 bool cv__file_is_cached(const cv__file *file, uint64_t offset, size_t len)
 {
     if (!len)
         return true;
-    int told = ask_cachestat(file->fd, offset, len);
-    return told < 0 ? is_byte_cached(file->fd, offset) && is_byte_cached(file->fd, offset + len - 1) : told;
+    int all = ask_cachestat(file->fd, offset, len);
+    if (!all)
+        return false;
+    int last = ask_byte(file->fd, offset + len - 1);
+    return all > 0 ? last != 0 : last > 0 && ask_byte(file->fd, offset) > 0;
 }
 
 bool cv__file_has_changed(const cv__file *file)
