@@ -35,5 +35,6 @@
 #include <covet/uuid.h>
 #include <covet/value.h>
 #include <covet/web.h>
+#include <covet/workers.h>
 
 #endif

@@ -23,7 +23,7 @@ void cv__guard_end(struct cv_runtime *rt)
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_RUNTIMES = 256, SIGNAL_STACK_BYTES = 64 * 1024 };
+enum { MAX_RUNTIMES = 512, SIGNAL_STACK_BYTES = 64 * 1024 };
 
 /* `thread` is set after `runtime` and cleared before it: a handler that finds its own thread may follow `runtime`. */
 struct entry {

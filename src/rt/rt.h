@@ -70,6 +70,7 @@ struct cv_runtime {
     uv_timer_t end_timer;     /* bounds the end of the runtime */
     struct cv_fiber main;     /* the main context, as the waits see it */
     struct cv_fiber *current; /* the fiber that runs, or NULL: main context or loop callback */
+    _Atomic(const char *) holder; /* its name, for other threads to read */
     pthread_t thread;
     bool in_loop; /* inside uv_run */
     bool in_turn; /* inside the turn */

@@ -36,9 +36,24 @@ static int take_options(struct cv_runtime *rt, const cv_runtime_options *options
     return 0;
 }
 
+/* libuv closes descriptors by a system call of its own, which TSan does not see: the next loop that gets the same number,
+ * in another thread, would write to what the first still owns. */
+#ifdef CV__TSAN
+static pthread_mutex_t loops_mutex = PTHREAD_MUTEX_INITIALIZER;
+#define ORDERED(call)                                                                                                  \
+    __extension__({                                                                                                    \
+        pthread_mutex_lock(&loops_mutex);                                                                              \
+        int ordered_rc_ = (call);                                                                                      \
+        pthread_mutex_unlock(&loops_mutex);                                                                            \
+        ordered_rc_;                                                                                                   \
+    })
+#else
+#define ORDERED(call) (call)
+#endif
+
 static int make_loop(struct cv_runtime *rt)
 {
-    int rc = uv_loop_init(&rt->loop);
+    int rc = ORDERED(uv_loop_init(&rt->loop));
     if (rc < 0)
         return rc == UV_ENOMEM ? CV_E_NOMEM : CV_E_SYSTEM;
     rt->main.born_ms = rt->main.since_ms = (int64_t)uv_now(&rt->loop);
@@ -174,7 +189,7 @@ static void close_loop(struct cv_runtime *rt)
     cv__signals_close(rt);
     uv_walk(&rt->loop, close_stray_handle, NULL);
     cv__run_loop(rt, UV_RUN_DEFAULT);
-    int rc = uv_loop_close(&rt->loop);
+    int rc = ORDERED(uv_loop_close(&rt->loop));
     assert(rc == 0);
     (void)rc;
 }

@@ -105,8 +105,10 @@ void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
     fiber->state = CV__FIBER_RUNNING;
     rt->current = fiber;
     atomic_store_explicit(&rt->runs, atomic_load_explicit(&rt->runs, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&rt->holder, fiber->name, memory_order_relaxed);
     switch_stacks(rt, &rt->main, fiber);
     rt->current = NULL;
+    atomic_store_explicit(&rt->holder, NULL, memory_order_relaxed);
     if (rt->watchdog_ns)
         watch(rt, fiber);
     if (fiber->state == CV__FIBER_ENDED)
