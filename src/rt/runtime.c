@@ -36,8 +36,8 @@ static int take_options(struct cv_runtime *rt, const cv_runtime_options *options
     return 0;
 }
 
-/* libuv closes descriptors by a system call of its own, which TSan does not see: the next loop that gets the same number,
- * in another thread, would write to what the first still owns. */
+/* libuv closes descriptors by a system call of its own, which TSan does not see: the next loop that gets the same
+ * number, in another thread, would write to what the first still owns. */
 #ifdef CV__TSAN
 static pthread_mutex_t loops_mutex = PTHREAD_MUTEX_INITIALIZER;
 #define ORDERED(call)                                                                                                  \
