@@ -1,3 +1,4 @@
+#include "base/json_writer.h"
 #include "base/base64.h"
 #include "base/f64.h"
 #include "base/json_scan.h"
@@ -116,15 +117,14 @@ static void put_control(cv_buf *out, unsigned char c)
     cv_buf_add(out, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
 }
 
-static void put_string(cv_buf *out, cv_str text)
+/* From the first byte on that does not stand as it is. */
+static void put_escaped(cv_buf *out, const char *at, const char *end)
 {
-    const char *at = text.ptr, *stop = text.ptr + text.len;
-    cv_buf_add(out, "\"", 1);
-    while (at < stop && !out->error) {
-        const char *run_end = cv__json_scan(at, stop);
+    while (at < end && !out->error) {
+        const char *run_end = cv__json_scan(at, end);
         cv_buf_add(out, at, (size_t)(run_end - at));
         at = run_end;
-        if (at == stop)
+        if (at == end)
             break;
         unsigned char c = (unsigned char)*at++;
         if (c < 0x20)
@@ -137,9 +137,156 @@ static void put_string(cv_buf *out, cv_str text)
     cv_buf_add(out, "\"", 1);
 }
 
+/* Escaping never makes a text shorter, so the room is needed in any case. */
+static void put_string(cv_buf *out, cv_str text)
+{
+    char *to = cv_buf_reserve(out, text.len + 2);
+    if (!to)
+        return;
+    const char *end = text.ptr + text.len, *plain_end = cv__json_scan(text.ptr, end);
+    size_t plain = (size_t)(plain_end - text.ptr);
+    to[0] = '"';
+    memcpy(to + 1, text.ptr, plain);
+    if (plain_end == end) {
+        to[1 + plain] = '"';
+        cv_buf_commit(out, plain + 2);
+        return;
+    }
+    cv_buf_commit(out, plain + 1);
+    put_escaped(out, plain_end, end);
+}
+
+/* ---- values, wherever they stand ---- */
+
+static void put_null(cv_buf *out)
+{
+    cv_buf_add(out, "null", 4);
+}
+
+static void put_bool(cv_buf *out, bool value)
+{
+    cv_buf_add(out, value ? "true" : "false", value ? 4 : 5);
+}
+
+static void put_f64(cv_buf *out, double value)
+{
+    char text[CV__F64_TEXT_BYTES];
+    if (isfinite(value))
+        cv_buf_add(out, text, cv__f64_format(value, text));
+    else
+        put_null(out);
+}
+
+static void put_decimal(cv_buf *out, cv_decimal value)
+{
+    char text[CV_DECIMAL_TEXT_BYTES];
+    cv_buf_add(out, text, cv_decimal_format(value, text));
+}
+
+static void put_text(cv_buf *out, cv_str value)
+{
+    if (value.ptr)
+        put_string(out, value);
+    else
+        put_null(out);
+}
+
+static void put_raw(cv_buf *out, cv_str json)
+{
+    if (json.ptr)
+        cv_buf_add_str(out, json);
+    else
+        put_null(out);
+}
+
+static void put_bytes(cv_buf *out, cv_bytes bytes)
+{
+    if (!bytes.ptr) {
+        put_null(out);
+        return;
+    }
+    cv_buf_add(out, "\"", 1);
+    cv__base64_add(out, bytes);
+    cv_buf_add(out, "\"", 1);
+}
+
+/* Texts of a few characters that need no escapes. */
+#define QUOTED_BYTES 64
+static void put_quoted(cv_buf *out, char text[QUOTED_BYTES], size_t len)
+{
+    text[0] = text[len + 1] = '"';
+    cv_buf_add(out, text, len + 2);
+}
+
+static void put_time(cv_buf *out, cv_time time)
+{
+    char text[QUOTED_BYTES];
+    put_quoted(out, text, cv_time_format(time, text + 1));
+}
+
+static void put_date(cv_buf *out, cv_date date)
+{
+    char text[QUOTED_BYTES];
+    put_quoted(out, text, cv_date_format(date, text + 1));
+}
+
+static void put_uuid(cv_buf *out, cv_uuid uuid)
+{
+    char text[QUOTED_BYTES];
+    put_quoted(out, text, cv_uuid_format(uuid, text + 1));
+}
+
+/* False: no such type. */
+static bool put_value(cv_buf *out, const cv_value *value)
+{
+    switch (value->type) {
+    case CV_TYPE_NULL:
+        put_null(out);
+        return true;
+    case CV_TYPE_BOOL:
+        put_bool(out, value->as.boolean);
+        return true;
+    case CV_TYPE_I64:
+        cv_buf_add_i64(out, value->as.i64);
+        return true;
+    case CV_TYPE_F64:
+        put_f64(out, value->as.f64);
+        return true;
+    case CV_TYPE_DECIMAL:
+        put_decimal(out, value->as.decimal);
+        return true;
+    case CV_TYPE_TEXT:
+        put_text(out, value->as.text);
+        return true;
+    case CV_TYPE_BYTES:
+        put_bytes(out, value->as.bytes);
+        return true;
+    case CV_TYPE_TIME:
+        put_time(out, value->as.time);
+        return true;
+    case CV_TYPE_DATE:
+        put_date(out, value->as.date);
+        return true;
+    case CV_TYPE_UUID:
+        put_uuid(out, value->as.uuid);
+        return true;
+    case CV_TYPE_JSON:
+        put_raw(out, value->as.text);
+        return true;
+    }
+    return false;
+}
+
+/* ---- values in their place ---- */
+
+static bool may_begin_key(const cv_json_writer *writer)
+{
+    return in_object(writer) && !writer->after_key;
+}
+
 void cv_json_key(cv_json_writer *writer, cv_str key)
 {
-    if (!in_object(writer) || writer->after_key || !key.ptr) {
+    if (!may_begin_key(writer) || !key.ptr) {
         misuse(writer);
         return;
     }
@@ -152,19 +299,19 @@ void cv_json_key(cv_json_writer *writer, cv_str key)
 void cv_json_raw(cv_json_writer *writer, cv_str json)
 {
     if (begin_value(writer))
-        cv_buf_add(writer->out, json.ptr ? json.ptr : "null", json.ptr ? json.len : 4);
+        put_raw(writer->out, json);
 }
 
 void cv_json_null(cv_json_writer *writer)
 {
     if (begin_value(writer))
-        cv_buf_add(writer->out, "null", 4);
+        put_null(writer->out);
 }
 
 void cv_json_bool(cv_json_writer *writer, bool value)
 {
     if (begin_value(writer))
-        cv_buf_add(writer->out, value ? "true" : "false", value ? 4 : 5);
+        put_bool(writer->out, value);
 }
 
 void cv_json_i64(cv_json_writer *writer, int64_t value)
@@ -175,21 +322,14 @@ void cv_json_i64(cv_json_writer *writer, int64_t value)
 
 void cv_json_f64(cv_json_writer *writer, double value)
 {
-    char text[CV__F64_TEXT_BYTES];
-    if (!isfinite(value)) {
-        cv_json_null(writer);
-        return;
-    }
     if (begin_value(writer))
-        cv_buf_add(writer->out, text, cv__f64_format(value, text));
+        put_f64(writer->out, value);
 }
 
 void cv_json_str(cv_json_writer *writer, cv_str value)
 {
-    if (!value.ptr)
-        cv_json_null(writer);
-    else if (begin_value(writer))
-        put_string(writer->out, value);
+    if (begin_value(writer))
+        put_text(writer->out, value);
 }
 
 void cv_json_text(cv_json_writer *writer, const char *value)
@@ -197,73 +337,43 @@ void cv_json_text(cv_json_writer *writer, const char *value)
     cv_json_str(writer, cv_str_of(value));
 }
 
-static void put_quoted(cv_json_writer *writer, const char *text, size_t len)
-{
-    if (!begin_value(writer))
-        return;
-    cv_buf_add(writer->out, "\"", 1);
-    cv_buf_add(writer->out, text, len);
-    cv_buf_add(writer->out, "\"", 1);
-}
-
-static void write_bytes(cv_json_writer *writer, cv_bytes bytes)
-{
-    if (!bytes.ptr) {
-        cv_json_null(writer);
-        return;
-    }
-    if (!begin_value(writer))
-        return;
-    cv_buf_add(writer->out, "\"", 1);
-    cv__base64_add(writer->out, bytes);
-    cv_buf_add(writer->out, "\"", 1);
-}
-
-static void write_decimal(cv_json_writer *writer, cv_decimal value)
-{
-    char text[CV_DECIMAL_TEXT_BYTES];
-    size_t len = cv_decimal_format(value, text);
-    if (begin_value(writer))
-        cv_buf_add(writer->out, text, len);
-}
-
 void cv_json_value(cv_json_writer *writer, cv_value value)
 {
-    char text[64];
-    switch (value.type) {
-    case CV_TYPE_NULL:
-        cv_json_null(writer);
-        return;
-    case CV_TYPE_BOOL:
-        cv_json_bool(writer, value.as.boolean);
-        return;
-    case CV_TYPE_I64:
-        cv_json_i64(writer, value.as.i64);
-        return;
-    case CV_TYPE_F64:
-        cv_json_f64(writer, value.as.f64);
-        return;
-    case CV_TYPE_DECIMAL:
-        write_decimal(writer, value.as.decimal);
-        return;
-    case CV_TYPE_TEXT:
-        cv_json_str(writer, value.as.text);
-        return;
-    case CV_TYPE_BYTES:
-        write_bytes(writer, value.as.bytes);
-        return;
-    case CV_TYPE_TIME:
-        put_quoted(writer, text, cv_time_format(value.as.time, text));
-        return;
-    case CV_TYPE_DATE:
-        put_quoted(writer, text, cv_date_format(value.as.date, text));
-        return;
-    case CV_TYPE_UUID:
-        put_quoted(writer, text, cv_uuid_format(value.as.uuid, text));
-        return;
-    case CV_TYPE_JSON:
-        cv_json_raw(writer, value.as.text);
+    if (begin_value(writer) && !put_value(writer->out, &value))
+        misuse(writer);
+}
+
+/* ---- members with keys made ready ---- */
+
+cv_str cv__json_ready_key(cv_arena *arena, cv_str key)
+{
+    cv_buf ready;
+    cv_buf_init_arena(&ready, arena, 0);
+    cv_buf_add(&ready, ",", 1);
+    put_string(&ready, key);
+    cv_buf_add(&ready, ":", 1);
+    return ready.error ? cv_str_make(NULL, 0) : cv_buf_str(&ready);
+}
+
+static void put_ready_key(cv_json_writer *writer, cv_str ready_key)
+{
+    if (!writer->indent) {
+        cv_buf_add(writer->out, ready_key.ptr + writer->first, ready_key.len - writer->first);
+        writer->first = false;
         return;
     }
-    misuse(writer);
+    separate(writer);
+    cv_buf_add(writer->out, ready_key.ptr + 1, ready_key.len - 1);
+    cv_buf_add(writer->out, " ", 1);
+}
+
+void cv__json_member(cv_json_writer *writer, cv_str ready_key, const cv_value *value)
+{
+    if (!may_begin_key(writer)) {
+        misuse(writer);
+        return;
+    }
+    put_ready_key(writer, ready_key);
+    if (!put_value(writer->out, value))
+        misuse(writer);
 }

@@ -1,5 +1,7 @@
 #include "orm/compile.h"
 
+#include "base/json_writer.h"
+
 #define ABOUT(info, f) (info)->model->name, (f)->name
 
 static bool is_meta(cv_field_kind kind)
@@ -129,7 +131,8 @@ static int compile_field(cv__compile *c, cv__field_info *field, const cv_field *
     field->field = f;
     field->name = f->name;
     field->key = key_name(c, f);
-    if (!field->key)
+    field->json_key = field->key ? cv__json_ready_key(c->arena, cv_str_of(field->key)) : CV_STR("");
+    if (!field->key || !field->json_key.ptr)
         return CV_E_NOMEM;
     field->column = f->column ? f->column : field->key;
     field->type = own_type(f);

@@ -51,10 +51,50 @@ static inline char *copy_text(cv__decoder *d, const void *text, size_t len)
     return copy;
 }
 
-static int put_chars(cv__decoder *d, const cv__plan_column *column, cv_str text, const char **member)
+static inline bool has_nul(cv_str text)
 {
-    if (__builtin_expect(memchr(text.ptr, '\0', text.len) != NULL, 0))
-        return misfit(d->cx, column, CV_E_INVALID, "has a NUL byte, which the member cannot hold");
+    return __builtin_expect(memchr(text.ptr, '\0', text.len) != NULL, 0);
+}
+
+static inline bool is_beyond(int64_t value, int64_t min, int64_t max)
+{
+    return __builtin_expect(value < min || value > max, 0);
+}
+
+/* What a member cannot hold although the column can. */
+static inline int check_value(cv_ctx *cx, const cv__plan_column *column, const cv_value *cell)
+{
+    switch (column->member) {
+    case CV_MEMBER_CHARS:
+        return has_nul(cell->as.text) ? misfit(cx, column, CV_E_INVALID, "has a NUL byte, which the member cannot hold")
+                                      : 0;
+    case CV_MEMBER_I16:
+    case CV_MEMBER_OPT_I16:
+        return is_beyond(cell->as.i64, INT16_MIN, INT16_MAX)
+                   ? misfit(cx, column, CV_E_RANGE, "has a value beyond 16 bits")
+                   : 0;
+    case CV_MEMBER_I32:
+    case CV_MEMBER_OPT_I32:
+        return is_beyond(cell->as.i64, INT32_MIN, INT32_MAX)
+                   ? misfit(cx, column, CV_E_RANGE, "has a value beyond 32 bits")
+                   : 0;
+    default:
+        return 0;
+    }
+}
+
+static inline int check_null(cv_ctx *cx, const cv__plan_column *column)
+{
+    return column->null ? 0 : misfit(cx, column, CV_E_NOT_NULL, "is NULL, which the model does not allow");
+}
+
+int cv__cell_check(cv_ctx *cx, const cv__plan_column *column, const cv_value *cell)
+{
+    return cell->type == CV_TYPE_NULL ? check_null(cx, column) : check_value(cx, column, cell);
+}
+
+static int put_chars(cv__decoder *d, cv_str text, const char **member)
+{
     *member = copy_text(d, text.ptr, text.len);
     return *member ? 0 : no_memory(d);
 }
@@ -67,8 +107,7 @@ static int put_text(cv__decoder *d, cv_str text, cv_str *member)
 
 static int put_null(cv__decoder *d, const cv__plan_column *column, void *at)
 {
-    if (!column->null)
-        return misfit(d->cx, column, CV_E_NOT_NULL, "is NULL, which the model does not allow");
+    CV_TRY(check_null(d->cx, column));
     cv__member_put((cv_member)column->member, at, cv_value_null());
     return 0;
 }
@@ -76,31 +115,21 @@ static int put_null(cv__decoder *d, const cv__plan_column *column, void *at)
 /* The members with work to do; all others are plain copies. */
 static int put(cv__decoder *d, const cv__plan_column *column, const cv_value *cell, void *at)
 {
+    CV_TRY(check_value(d->cx, column, cell));
     switch (column->member) {
     case CV_MEMBER_I64:
         *(int64_t *)at = cell->as.i64;
         return 0;
     case CV_MEMBER_CHARS:
-        return put_chars(d, column, cell->as.text, at);
+        return put_chars(d, cell->as.text, at);
     case CV_MEMBER_STR:
     case CV_MEMBER_JSON: /* a cv_json is its text */
     case CV_MEMBER_BYTES:
         return put_text(d, cell->as.text, at);
-    case CV_MEMBER_I16:
-    case CV_MEMBER_OPT_I16:
-        if (cell->as.i64 < INT16_MIN || cell->as.i64 > INT16_MAX)
-            return misfit(d->cx, column, CV_E_RANGE, "has a value beyond 16 bits");
-        break;
-    case CV_MEMBER_I32:
-    case CV_MEMBER_OPT_I32:
-        if (cell->as.i64 < INT32_MIN || cell->as.i64 > INT32_MAX)
-            return misfit(d->cx, column, CV_E_RANGE, "has a value beyond 32 bits");
-        break;
     default:
-        break;
+        cv__member_put((cv_member)column->member, at, *cell);
+        return 0;
     }
-    cv__member_put((cv_member)column->member, at, *cell);
-    return 0;
 }
 
 _Static_assert(sizeof(cv_bytes) == sizeof(cv_str) && offsetof(cv_bytes, len) == offsetof(cv_str, len) &&

@@ -28,6 +28,10 @@ typedef struct cv__plan {
     size_t object_count;
 } cv__plan;
 
+/** Whether the column's member could hold the cell: 0, or CV_E_NOT_NULL, CV_E_RANGE, CV_E_INVALID with a story. For
+ * those who take cells as they are and answer for them as decoding would. */
+CV_CHECKED int cv__cell_check(cv_ctx *cx, const cv__plan_column *column, const cv_value *cell);
+
 /** Running a plan. Texts go into blocks taken from the arena: the first is as large as it must be, later ones larger,
  *  so that one row wastes nothing and many rows seldom ask. */
 typedef struct cv__decoder {

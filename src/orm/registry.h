@@ -17,6 +17,7 @@ typedef struct cv__field_info {
     size_t index;       /* in model->fields, and in cv_fields sets */
     const char *name;   /* "author" */
     const char *key;    /* its name in JSON and in look-ups by value: "author_id" for a foreign key, else the name */
+    cv_str json_key;    /* the key as cv__json_member wants it */
     const char *column; /* "author_id" */
     cv__column_type type;
     bool null;

@@ -1,9 +1,14 @@
-/* Objects and queries into JSON replies: from the decoded row straight to the writer. */
+/* Objects and queries into JSON replies: from the members of an object, or from the cells of a row, straight to the
+ * writer. */
+#include "base/json_writer.h"
+#include "orm/query_rows.h"
 #include "orm/registry.h"
 #include <covet/web.h>
 
 /* A chain of loaded relations cannot be longer than the writer's levels; deeper ones are left out. */
 #define MAX_NESTING 16
+
+/* ---- objects ---- */
 
 static void write_model(cv_json_writer *w, const cv__model_info *model, const void *object, int depth);
 
@@ -11,8 +16,8 @@ static void write_field(cv_json_writer *w, const cv__field_info *field, const vo
 {
     if (field->field->hidden)
         return;
-    cv_json_key(w, cv_str_of(field->key));
-    cv_json_value(w, cv__field_get(field, object));
+    const cv_value value = cv__field_get(field, object);
+    cv__json_member(w, field->json_key, &value);
     const void *related = field->target && depth < MAX_NESTING ? cv__field_related(field, object) : NULL;
     if (!related)
         return;
@@ -27,6 +32,46 @@ static void write_model(cv_json_writer *w, const cv__model_info *model, const vo
         write_field(w, &model->fields[i], object, depth);
     cv_json_object_end(w);
 }
+
+/* ---- rows ---- */
+
+static int write_row(cv_ctx *cx, cv_json_writer *w, const cv__query_rows *rows, size_t number, int depth);
+
+/* The object that was loaded through the foreign key of another one. */
+static int write_related(cv_ctx *cx, cv_json_writer *w, const cv__query_rows *rows, size_t parent,
+                         const cv__field_info *field, int depth)
+{
+    for (size_t i = parent + 1; i < rows->plan->object_count; i++) {
+        const cv__plan_object *part = &rows->plan->objects[i];
+        if (part->parent != parent || part->pointer_offset != field->field->pointer_offset)
+            continue;
+        if (rows->cells[part->key_column].type == CV_TYPE_NULL)
+            return 0;
+        cv_json_key(w, cv_str_of(field->name));
+        return write_row(cx, w, rows, i, depth + 1);
+    }
+    return 0;
+}
+
+/* One of the objects that a row holds, and what is loaded along with it. */
+static int write_row(cv_ctx *cx, cv_json_writer *w, const cv__query_rows *rows, size_t number, int depth)
+{
+    const cv__plan_object *part = &rows->plan->objects[number];
+    cv_json_object_start(w);
+    for (size_t i = part->first_column; i < part->first_column + part->column_count; i++) {
+        const cv__plan_column *column = &rows->plan->columns[i];
+        CV_TRY(cv__cell_check(cx, column, &rows->cells[i]));
+        if (column->field->field->hidden)
+            continue;
+        cv__json_member(w, column->field->json_key, &rows->cells[i]);
+        if (column->field->target && depth < MAX_NESTING)
+            CV_TRY(write_related(cx, w, rows, number, column->field, depth));
+    }
+    cv_json_object_end(w);
+    return 0;
+}
+
+/* ---- replies ---- */
 
 /* The buffer's sticky error, with the story that a reply deserves. */
 static int check_written(cv_ctx *cx, const cv_json_writer *w)
@@ -63,23 +108,20 @@ int cv__reply(cv_ctx *cx, cv_response *res, int status, const cv_model *model, c
     return cv__write_object(cx, &w, model, object);
 }
 
-/* Row by row: what a row points to is gone with the next. */
-static int write_rows(cv_ctx *cx, cv_json_writer *w, cv_query *q, const cv_model *model)
+static int write_rows(cv_ctx *cx, cv_json_writer *w, cv_query *q)
 {
-    const cv__model_info *info = cv__model_need(cx, model);
-    void *object = info ? cv_zalloc(cx, 1, model->object_bytes) : NULL;
-    if (!object)
-        return info ? CV_E_NOMEM : CV_E_MODEL;
-    cv_iterator *rows;
-    CV_TRY(cv__iterate(cx, q, model, &rows));
+    cv__query_rows rows;
+    CV_TRY(cv__query_rows_open(cx, &rows, q));
     cv_json_array_start(w);
     int rc;
-    while ((rc = cv__next(cx, rows, model, object)) > 0) {
-        write_model(w, info, object, 0);
-        if ((rc = check_written(cx, w)) < 0)
+    while ((rc = cv__query_rows_next(cx, &rows)) > 0) {
+        rc = write_row(cx, w, &rows, 0, 0);
+        if (rc == 0)
+            rc = check_written(cx, w);
+        if (rc < 0)
             break;
     }
-    cv_iterator_close(cx, rows);
+    cv__query_rows_close(cx, &rows);
     cv_json_array_end(w);
     return rc < 0 ? rc : check_written(cx, w);
 }
@@ -89,7 +131,7 @@ int cv_reply_all(cv_ctx *cx, cv_response *res, cv_query *q)
     CV_TRY(cv_query_error(q));
     cv_json_writer w;
     CV_TRY(cv_reply_json(cx, res, 200, &w));
-    return write_rows(cx, &w, q, cv_query_model(q));
+    return write_rows(cx, &w, q);
 }
 
 static void write_number(cv_json_writer *w, cv_str key, int64_t value)
@@ -119,7 +161,7 @@ int cv_reply_page(cv_ctx *cx, cv_response *res, cv_query *q, int64_t page, int64
     write_number(&w, CV_STR("pages"), pages);
     write_number(&w, CV_STR("limit"), limit);
     cv_json_key(&w, CV_STR("results"));
-    CV_TRY(write_rows(cx, &w, slice, cv_query_model(q)));
+    CV_TRY(write_rows(cx, &w, slice));
     cv_json_object_end(&w);
     return check_written(cx, &w);
 }

@@ -1,5 +1,6 @@
 #include "base/base64.h"
 #include "base/f64.h"
+#include "base/json_writer.h"
 #include "test.h"
 #include <covet/json.h>
 #include <float.h>
@@ -315,6 +316,78 @@ static void what_is_written_can_be_read(void **state)
     cv_ctx_free(cx);
 }
 
+/* Long texts are looked through several bytes at a time: what must be found may lie anywhere in a step. */
+static void escapes_are_found_at_every_place_of_every_length(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *json;
+    } cases[] = {{"\"", "\\\""},   {"\\", "\\\\"},           {"\x1f", "\\u001f"},
+                 {"\x7f", "\x7f"}, {"\xC3\xA9", "\xC3\xA9"}, {"\xC3", "\xEF\xBF\xBD"}};
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz !#$%&'()*+,-./[]";
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int len = 0; len <= 40; len++)
+            for (int at = 0; at <= len; at++) {
+                char text[128], wanted[128];
+                (void)snprintf(text, sizeof text, "%.*s%s%.*s", at, plain, cases[i].text, len - at, plain);
+                (void)snprintf(wanted, sizeof wanted, "\"%.*s%s%.*s\"", at, plain, cases[i].json, len - at, plain);
+                cv_buf_clear(&out);
+                cv_json_writer_init(&w, &out, 0);
+                cv_json_text(&w, text);
+                expect_output(wanted);
+            }
+}
+
+static void member(const char *key, cv_value value)
+{
+    cv_arena *arena = cv_arena_new(0);
+    assert_non_null(arena);
+    cv__json_member(&w, cv__json_ready_key(arena, cv_str_of(key)), &value);
+    cv_arena_free(arena);
+}
+
+static void members_with_keys_made_ready_are_as_others(void **state)
+{
+    (void)state;
+    cv_json_object_start(&w);
+    member("a\"b", cv_value_i64(-1));
+    member("c", cv_value_str(CV_STR("d")));
+    cv_json_key(&w, CV_STR("e"));
+    cv_json_object_start(&w);
+    member("f", cv_value_null());
+    cv_json_object_end(&w);
+    member("g", cv_value_bool(true));
+    cv_json_object_end(&w);
+    expect_output("{\"a\\\"b\":-1,\"c\":\"d\",\"e\":{\"f\":null},\"g\":true}");
+}
+
+static void members_with_keys_made_ready_are_indented(void **state)
+{
+    (void)state;
+    cv_json_writer_init(&w, &out, 2);
+    cv_json_object_start(&w);
+    member("a", cv_value_i64(1));
+    member("b", cv_value_i64(2));
+    cv_json_object_end(&w);
+    expect_output("{\n  \"a\": 1,\n  \"b\": 2\n}");
+}
+
+static void a_member_outside_of_an_object_is_misuse(void **state)
+{
+    (void)state;
+    cv_json_array_start(&w);
+    member("a", cv_value_i64(1));
+    assert_int_equal(out.error, CV_E_STATE);
+}
+
+static void a_value_of_no_type_is_misuse(void **state)
+{
+    (void)state;
+    cv_json_object_start(&w);
+    member("a", (cv_value){.type = (cv_type)99});
+    assert_int_equal(out.error, CV_E_STATE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -337,6 +410,11 @@ int main(void)
         TEST(levels_are_bounded),
         TEST(a_full_buffer_keeps_its_error),
         TEST(what_is_written_can_be_read),
+        TEST(escapes_are_found_at_every_place_of_every_length),
+        TEST(members_with_keys_made_ready_are_as_others),
+        TEST(members_with_keys_made_ready_are_indented),
+        TEST(a_member_outside_of_an_object_is_misuse),
+        TEST(a_value_of_no_type_is_misuse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -174,6 +174,57 @@ static void test_all_objects_of_a_query(void **state)
     assert_ok(cx, cv_json_check(cx, cv_buf_str(cv_response_body(&res)), NULL));
 }
 
+static void test_every_type_of_a_row_is_written_as_of_an_object(void **state)
+{
+    (void)state;
+    struct book b = {.title = cv_strdup(cx, "A \"Wizard\"\n"),
+                     .sold = {true, true},
+                     .pages = {INT64_C(9007199254740993), true},
+                     .weight = {0.1, true},
+                     .cover = {(const uint8_t *)"\0\1\2", 3},
+                     .extra = {CV_STR("{\"a\":1}")},
+                     .author_id = 4};
+    b.price.set = b.published.set = b.day.set = b.token.set = true;
+    assert_int_equal(cv_decimal_parse(CV_STR("1234567890123456.7890"), &b.price.value), 0);
+    assert_int_equal(cv_time_parse(CV_STR("2026-11-21T04:05:06.000007Z"), &b.published.value), 0);
+    b.day.value = cv_date_of(b.published.value);
+    struct book empty = {.title = cv_strdup(cx, ""), .author_id = 4};
+    assert_ok(cx, cv_save(cx, book, &b));
+    assert_ok(cx, cv_save(cx, book, &empty));
+    assert_ok(cx, cv_reply(cx, &res, 200, book, &b));
+    const char *first = cv_strdup(cx, body());
+    assert_ok(cx, cv_reply(cx, &res, 200, book, &empty));
+    const char *second = cv_strdup(cx, body());
+    cv_query *q = cv_objects(cx, book);
+    cv_order_by(q, "id");
+    assert_ok(cx, cv_reply_all(cx, &res, q));
+    assert_string_equal(body(), cv_sprintf(cx, "[%s,%s]", first, second));
+}
+
+static void test_a_row_without_a_related_object_is_without_its_member(void **state)
+{
+    (void)state;
+    assert_ok(cx, cv_exec(cx, NULL, "INSERT INTO countries VALUES (7, 'US')"));
+    assert_ok(cx, cv_exec(cx, NULL, "INSERT INTO authors VALUES (1, 'A', 'x', 7), (2, 'B', 'x', NULL)"));
+    assert_ok(cx, cv_exec(cx, NULL, "INSERT INTO books (id, title, author_id) VALUES (1, 'a', 1), (2, 'b', 2)"));
+    cv_query *q = cv_objects(cx, book);
+    cv_order_by(q, "id");
+    cv_select_related(q, "author__country");
+    assert_ok(cx, cv_reply_all(cx, &res, q));
+    assert_non_null(strstr(body(), "\"author_id\":1,\"author\":{\"id\":1,\"name\":\"A\",\"country_id\":7,"
+                                   "\"country\":{\"id\":7,\"name\":\"US\"}}},"));
+    assert_non_null(strstr(body(), "\"author_id\":2,\"author\":{\"id\":2,\"name\":\"B\",\"country_id\":null}}]"));
+}
+
+static void test_a_row_that_its_model_cannot_hold_is_an_error(void **state)
+{
+    (void)state;
+    assert_ok(cx, cv_exec(cx, NULL, "INSERT INTO books (id, title) VALUES (1, 'a')"));
+    assert_fails(cx, cv_reply_all(cx, &res, cv_objects(cx, book)), CV_E_NOT_NULL, "author_id");
+    assert_ok(cx, cv_exec(cx, NULL, "UPDATE books SET author_id = 1, title = 'a' || char(0) || 'b'"));
+    assert_fails(cx, cv_reply_all(cx, &res, cv_objects(cx, book)), CV_E_INVALID, "NUL");
+}
+
 static void test_no_objects_are_an_empty_array(void **state)
 {
     (void)state;
@@ -311,6 +362,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_loaded_relations_are_nested_and_hidden_fields_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_object_in_a_reply_of_ones_own_shape, setup, teardown),
         cmocka_unit_test_setup_teardown(test_all_objects_of_a_query, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_type_of_a_row_is_written_as_of_an_object, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_row_without_a_related_object_is_without_its_member, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_row_that_its_model_cannot_hold_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_objects_are_an_empty_array, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_mistake_in_the_query_comes_before_any_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_missing_table_is_an_error, setup, teardown),
