@@ -134,22 +134,28 @@ bool cv__connection_write_detached(cv__connection *connection, cv_str bytes)
     return write_or_keep(connection, &piece, 1);
 }
 
-void cv__connection_writable(cv__connection *connection)
+/* Send on what is pending. False: some is still left, or the connection was lost. */
+static bool send_pending(cv__connection *connection)
 {
     struct iovec all = {connection->pending + connection->pending_at, connection->pending_len}, *rest = &all;
     unsigned count = 1;
-    if (connection->pending_len) {
-        if (!write_now(connection, &rest, &count, false)) {
-            cv__connection_cut(connection, true);
-            return;
-        }
-        connection->pending_at += connection->pending_len - (count ? rest->iov_len : 0);
-        connection->pending_len = count ? rest->iov_len : 0;
-        if (count)
-            return;
-        free(connection->pending);
-        connection->pending = NULL;
+    if (!write_now(connection, &rest, &count, false)) {
+        cv__connection_cut(connection, true);
+        return false;
     }
+    connection->pending_at += connection->pending_len - (count ? rest->iov_len : 0);
+    connection->pending_len = count ? rest->iov_len : 0;
+    if (count)
+        return false;
+    free(connection->pending);
+    connection->pending = NULL;
+    return true;
+}
+
+void cv__connection_writable(cv__connection *connection)
+{
+    if (connection->pending_len && !send_pending(connection))
+        return;
     if (connection->writer)
         cv__wake(connection->writer, 0);
     else

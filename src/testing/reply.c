@@ -162,10 +162,11 @@ static int read_chunks(cv_ctx *cx, cv_test_connection *c, cv_buf *body, cv_str *
     return read_trailers(cx, c, ret_trailers);
 }
 
-static int read_body(cv_ctx *cx, cv_test_connection *c, const cv__reply_head *head, cv_test_reply *reply)
+int cv__reply_receive_body(cv_ctx *cx, cv_test_connection *c, const cv__reply_head *head, cv_test_reply *reply)
 {
     cv_buf body;
     int rc = 0;
+    reply->trailers = CV_STR("");
     cv_buf_init(&body, MAX_BODY_BYTES);
     if (head->body == CV__BODY_LENGTH)
         rc = move(cx, c, head->length, &body);
@@ -176,6 +177,8 @@ static int read_body(cv_ctx *cx, cv_test_connection *c, const cv__reply_head *he
     const char *copy = rc < 0 ? NULL : cv_strndup(cx, body.data ? body.data : "", body.len);
     reply->body = cv_str_make(copy, body.len);
     cv_buf_done(&body);
+    c->begun = false;
+    c->last_reply = head->close;
     return rc < 0 || copy ? rc : CV_E_NOMEM;
 }
 
@@ -191,12 +194,20 @@ static int expect_end(cv_ctx *cx, cv_test_connection *c)
                   : cv_fail(cx, CV_E_SYNTAX, "the reply is not HTTP: bytes after a reply that ends the connection");
 }
 
-static int read_head(cv_ctx *cx, cv_test_connection *c, bool to_head, cv_str *ret_text, cv__reply_head *ret_head)
+int cv__reply_receive_head(cv_ctx *cx, cv_test_connection *c, cv_str *ret_text)
 {
     size_t end;
+    if (c->last_reply)
+        return expect_end(cx, c);
     CV_TRY(find(cx, c, CV_STR("\r\n\r\n"), MAX_HEAD_BYTES, &end));
     CV_TRY(take(cx, c, end, ret_text));
     c->begun = true;
+    return 0;
+}
+
+static int read_head(cv_ctx *cx, cv_test_connection *c, bool to_head, cv_str *ret_text, cv__reply_head *ret_head)
+{
+    CV_TRY(cv__reply_receive_head(cx, c, ret_text));
     return cv__reply_read_head(cx, *ret_text, to_head, ret_head);
 }
 
@@ -204,8 +215,6 @@ int cv__reply_receive(cv_ctx *cx, cv_test_connection *c, bool to_head, cv_test_r
 {
     cv_test_reply reply = {.interim = CV_STR("")};
     cv__reply_head head;
-    if (c->last_reply)
-        return expect_end(cx, c);
     CV_TRY(read_head(cx, c, to_head, &reply.head, &head));
     while (head.status < 200) {
         const char *both = cv_sprintf(cx, "%.*s%.*s", CV_STR_ARG(reply.interim), CV_STR_ARG(reply.head));
@@ -215,10 +224,7 @@ int cv__reply_receive(cv_ctx *cx, cv_test_connection *c, bool to_head, cv_test_r
         CV_TRY(read_head(cx, c, to_head, &reply.head, &head));
     }
     reply.status = head.status;
-    reply.trailers = CV_STR("");
-    CV_TRY(read_body(cx, c, &head, &reply));
-    c->begun = false;
-    c->last_reply = head.close;
+    CV_TRY(cv__reply_receive_body(cx, c, &head, &reply));
     *ret_reply = reply;
     return 0;
 }

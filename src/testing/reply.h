@@ -30,6 +30,12 @@ CV_CHECKED int cv__reply_check_fields(cv_ctx *cx, cv_str fields);
 /** The value of the first field of this name in such lines, any case; the NULL view when absent. */
 cv_str cv__reply_find_field(cv_str fields, const char *name);
 
+/** Read the text of the next head, and then what follows it; for those who know only by the head whether it answers a
+ * HEAD request. `reply` gets body and trailers. Both suspend. */
+CV_CHECKED int cv__reply_receive_head(cv_ctx *cx, cv_test_connection *connection, cv_str *ret_text);
+CV_CHECKED int cv__reply_receive_body(cv_ctx *cx, cv_test_connection *connection, const cv__reply_head *head,
+                                      cv_test_reply *reply);
+
 /** Read one reply from the connection, with the informational ones before it. Suspends. */
 CV_CHECKED int cv__reply_receive(cv_ctx *cx, cv_test_connection *connection, bool to_head, cv_test_reply *ret_reply);
 
