@@ -81,11 +81,11 @@ CV_API void cv__within_leave(struct cv__within *within);
 /** The name of the context's fiber, "main" outside one. */
 CV_API const char *cv_fiber_name(const cv_ctx *cx);
 
-/** Append what every fiber of the runtime is at, for people: its name, what it waits for and since when, the time that
- * its deadline leaves it, the request that it answers, and its stack with functions and lines, as far as the program
- * has symbols. Fibers at the same place are told together, the most numerous first. Fibers are looked at in turns of a
- * few, so that a loop with thousands of them goes on; names are looked up on CV_LANE_CPU. Suspends. CV_E_TIMEOUT,
- *  CV_E_CANCELLED, CV_E_NOMEM. */
+/** Append what every fiber of the runtime, and of the workers that it has started, is at, for people: its name, what it
+ * waits for and since when, the time that its deadline leaves it, the request that it answers, and its stack with
+ * functions and lines, as far as the program has symbols. Fibers at the same place are told together, the most numerous
+ * first. Fibers are looked at in turns of a few, so that a loop with thousands of them goes on; names are looked up on
+ * CV_LANE_CPU. Suspends. CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_NOMEM. */
 CV_API CV_CHECKED int cv_fibers_dump(cv_ctx *cx, cv_buf *out);
 
 CV_END_DECLS

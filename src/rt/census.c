@@ -191,7 +191,7 @@ static void write_member(const struct group *group, const struct member *member,
     cv_buf_add_char(out, '\n');
 }
 
-static void write_trace(const cv__stack_trace *trace, cv__symbols *symbols, cv_buf *out)
+void cv__stack_trace_write(const cv__stack_trace *trace, cv__symbols *symbols, cv_buf *out)
 {
     for (size_t i = 0; i < trace->count; i++) {
         cv_buf_add_text(out, "      ");
@@ -213,7 +213,7 @@ static void write_group(const struct group *group, cv__symbols *symbols, cv_buf 
         write_member(group, &group->members[i], out);
     if (group->count > shown)
         cv_buf_printf(out, "  and %zu more\n", group->count - shown);
-    write_trace(&group->trace, symbols, out);
+    cv__stack_trace_write(&group->trace, symbols, out);
 }
 
 static int larger_first(const void *a, const void *b)

@@ -36,4 +36,7 @@ size_t cv__census_fibers(const cv__census *census);
 /** Append it as text; reads debug information: on a lane. `symbols` may be NULL. */
 void cv__census_write(const cv__census *census, cv__symbols *symbols, cv_buf *out);
 
+/** A line for each frame, indented. */
+void cv__stack_trace_write(const cv__stack_trace *trace, cv__symbols *symbols, cv_buf *out);
+
 #endif

@@ -21,6 +21,7 @@ struct cv__inspection;
 struct cv__lanes;
 struct cv__rt_metrics;
 struct cv__signal;
+struct cv_workers;
 
 enum cv__fiber_state {
     CV__FIBER_POOLED, /* `queue` is in the pool; no context in use */
@@ -64,14 +65,15 @@ struct cv_fiber {
 
 struct cv_runtime {
     uv_loop_t loop;
-    uv_check_t check;         /* the turn: runs ready fibers after the poll */
-    uv_idle_t idle;           /* active while something can run: the poll does not block */
-    uv_timer_t timer;         /* set for the first of `timers` */
-    uv_timer_t end_timer;     /* bounds the end of the runtime */
-    struct cv_fiber main;     /* the main context, as the waits see it */
-    struct cv_fiber *current; /* the fiber that runs, or NULL: main context or loop callback */
+    uv_check_t check;             /* the turn: runs ready fibers after the poll */
+    uv_idle_t idle;               /* active while something can run: the poll does not block */
+    uv_timer_t timer;             /* set for the first of `timers` */
+    uv_timer_t end_timer;         /* bounds the end of the runtime */
+    struct cv_fiber main;         /* the main context, as the waits see it */
+    struct cv_fiber *current;     /* the fiber that runs, or NULL: main context or loop callback */
     _Atomic(const char *) holder; /* its name, for other threads to read */
     pthread_t thread;
+    pid_t thread_id;
     bool in_loop; /* inside uv_run */
     bool in_turn; /* inside the turn */
     bool idle_active;
@@ -93,7 +95,8 @@ struct cv_runtime {
     int64_t watchdog_ns;  /* 0: none */
     int64_t turn_mark_ns; /* coarse clock, when the running fiber was switched to */
 
-    struct cv__lanes *lanes; /* made at the first use */
+    struct cv__lanes *lanes;    /* made at the first use */
+    struct cv_workers *workers; /* started by it, and not stopped; the last ones */
     struct cv__signal *signals;
     void *guard;                             /* see guard.h */
     const struct cv__inspection *inspection; /* while a stack is asked for its frames: see inspect.h */

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define DEFAULT_ARENA_BYTES ((size_t)64 << 20)
 #define DEFAULT_STACK_BYTES ((size_t)256 << 10)
@@ -102,6 +103,7 @@ int cv_runtime_new(const cv_runtime_options *options, cv_ctx **ret_main)
     if (!rt)
         return CV_E_NOMEM;
     rt->thread = pthread_self();
+    rt->thread_id = gettid();
     rt->armed_ns = INT64_MAX;
     cv_list_init(&rt->ready);
     cv_list_init(&rt->background);

@@ -10,6 +10,7 @@
  * The memory is held by the starter and by each thread, so that a worker that was left behind because it never came
  * back has something to stand on. */
 #include "rt/workers.h"
+#include "rt/watch.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -175,6 +176,7 @@ static void *run_thread(void *arg)
         report_start(worker, NULL, rc);
     } else {
         publish_runtime(worker, main->runtime);
+        (void)cv__capture_allow();
         live(worker, main);
     }
     cv__post(workers->mailbox, &worker->ended);
@@ -314,8 +316,28 @@ void cv_workers_stop(cv_ctx *cx, cv_workers *workers)
         (void)wait_for_message(cx, workers, false, "stop the workers");
     for (size_t i = 0; i < workers->count; i++)
         let_go(&workers->items[i]);
+    cv__watchdog_free(workers->watchdog);
+    if (workers->starter->workers == workers)
+        workers->starter->workers = NULL;
     cv__mailbox_close(workers->mailbox);
     unref(workers);
+}
+
+/* Without memory nobody watches. */
+static void start_watchdog(cv_ctx *cx, struct cv_workers *workers)
+{
+    cv__watched *watched = calloc(workers->count, sizeof *watched);
+    if (!watched)
+        return;
+    for (size_t i = 0; i < workers->count; i++)
+        watched[i] = (cv__watched){&workers->items[i].runtime, &workers->items[i].capture};
+    workers->watchdog = cv__watchdog_new(cx, &workers->mutex, watched, workers->count);
+    free(watched);
+}
+
+int64_t cv__workers_held_ms(const cv_workers *workers, size_t *ret_index, const char **ret_holder)
+{
+    return cv__watchdog_held_ms(workers->watchdog, ret_index, ret_holder);
 }
 
 static int start_all(cv_ctx *cx, struct cv_workers *workers)
@@ -352,6 +374,8 @@ int cv_workers_start(cv_ctx *cx, const cv_workers_options *options, cv_workers *
         return rc;
     }
     cv__mailbox_expect(workers->mailbox, false);
+    start_watchdog(cx, workers);
+    cx->runtime->workers = workers;
     *ret_workers = workers;
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "rt/mailbox.h"
 #include "rt/rt.h"
+#include "rt/watchdog.h"
 
 #include <covet/sync.h>
 #include <covet/workers.h>
@@ -28,6 +29,7 @@ struct cv__worker {
     bool has_started, has_ended, left_behind; /* of the starter's thread */
     bool stopping;                            /* of the worker's thread */
     cv_cond stopped;
+    cv__capture capture; /* of the watchdog */
 };
 
 struct cv_workers {
@@ -38,7 +40,8 @@ struct cv_workers {
     struct cv_runtime *starter;
     bool starter_simulated;
     cv__mailbox *mailbox;
-    cv__waiter *waiter; /* of cv_workers_start or _stop */
+    cv__waiter *waiter;     /* of cv_workers_start or _stop */
+    cv__watchdog *watchdog; /* of the starter's thread */
     size_t count;
     struct cv__worker items[];
 };

@@ -1,9 +1,11 @@
 /* Looking at fibers: their stacks, and the dump. */
 #include "rt/inspect.h"
+#include "rt/watch.h"
 #include "rt_test.h"
 
 #include <covet/lane.h>
 #include <covet/sync.h>
+#include <covet/workers.h>
 
 /* Functions whose names the stacks must show. */
 #define DEEP __attribute__((noinline)) static
@@ -70,14 +72,14 @@ static void a_dump_shows_the_stack_of_a_waiting_fiber(void **state)
     cv_semaphore semaphore;
     start_waiting(cx, &semaphore, 1);
     char *text = dump(cx);
-    expect(text, "1 fiber\n");
+    expect(text, "main: 1 fiber\n");
     expect(text, "1 waiting: acquire the semaphore\n");
     expect(text, "  #1 \"waiting one\" since ");
     expect(text, "      cv_semaphore_acquire ");
     expect(text, "src/rt/semaphore.c:");
     expect(text, "      wait_deep_inside ");
-    expect(text, "tests/rt/test_inspect.c:15\n      waiting_handler ");
-    expect(text, "tests/rt/test_inspect.c:22\n");
+    expect(text, "      waiting_handler ");
+    expect(text, "tests/rt/test_inspect.c:");
     expect(text, "      cv__switch_entry");
     assert_null(strstr(text, "deadline"));
     release_all(cx, &semaphore);
@@ -89,7 +91,7 @@ static void fibers_at_the_same_place_are_counted(void **state)
     cv_semaphore semaphore;
     start_waiting(cx, &semaphore, 1000);
     char *text = dump(cx);
-    expect(text, "1000 fibers\n");
+    expect(text, "main: 1000 fibers\n");
     expect(text, "1000 waiting: acquire the semaphore\n");
     expect(text, "  and 995 more\n");
     assert_int_equal(count_of(text, "waiting_handler"), 1);
@@ -212,7 +214,7 @@ static void stacks_are_cut_and_places_are_bounded(void **state)
         assert_ok(cx, cv_spawn(cx, "deep", wait_somewhere, &deep, NULL));
     assert_ok(cx, cv_yield(cx));
     char *text = dump(cx);
-    expect(text, "60 fibers\n");
+    expect(text, "main: 60 fibers\n");
     expect(text, "      ...\n");
     release_all(cx, &deep.semaphore);
 }
@@ -323,6 +325,64 @@ static void a_dump_needs_the_runtimes_thread(void **state)
     cv_error_clear(cx);
 }
 
+/* ---- workers ---- */
+
+struct crew {
+    atomic_bool is_free;
+    atomic_int waiting;
+};
+
+static int wait_in_a_worker(cv_ctx *cx, void *arg)
+{
+    struct crew *crew = arg;
+    atomic_fetch_add(&crew->waiting, 1);
+    while (!atomic_load(&crew->is_free))
+        CV_TRY(cv_sleep_ms(cx, 5));
+    return 0;
+}
+
+static int hold_a_worker(cv_ctx *cx, void *arg)
+{
+    struct crew *crew = arg;
+    (void)cx;
+    atomic_fetch_add(&crew->waiting, 1);
+    while (!atomic_load(&crew->is_free))
+        continue;
+    return 0;
+}
+
+static int start_crew(cv_ctx *cx, size_t index, void *arg)
+{
+    return index == 0 ? cv_spawn(cx, "sleeper", wait_in_a_worker, arg, NULL)
+                      : cv_spawn(cx, "hog", hold_a_worker, arg, NULL);
+}
+
+static void workers_are_part_of_the_dump(void **state)
+{
+    cv_ctx *cx;
+    (void)state;
+    struct crew crew = {0};
+    cv_workers *workers;
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+    cv_workers_options options = {.count = 2, .start = start_crew, .arg = &crew};
+    assert_ok(cx, cv_workers_start(cx, &options, &workers));
+    while (atomic_load(&crew.waiting) < 2 || cv__workers_held_ms(workers, NULL, NULL) == 0)
+        assert_ok(cx, cv_sleep_ms(cx, 10));
+    assert_ok(cx, cv_sleep_ms(cx, 100));
+    char *text = dump(cx);
+    expect(text, "main: ");
+    expect(text, "worker 0: 1 fiber\n");
+    expect(text, "      wait_in_a_worker ");
+    expect(text, "worker 1: no answer, its loop is held by \"hog\"\n");
+#ifndef CV__TSAN
+    expect(text, "      hold_a_worker ");
+#endif
+    atomic_store(&crew.is_free, true);
+    cv_workers_stop(cx, workers);
+    expect(dump(cx), "main: ");
+    cv_runtime_free(cx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +397,7 @@ int main(void)
         cmocka_unit_test(addresses_without_symbols),
         runtime_test(a_dump_disturbs_nobody),
         runtime_test(a_dump_needs_the_runtimes_thread),
+        cmocka_unit_test(workers_are_part_of_the_dump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
