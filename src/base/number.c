@@ -9,10 +9,10 @@
 #define LONGEST_NUMBER 1024 /* as text; a double needs at most 767 significant digits */
 #define MOST_EXACT     ((uint64_t)1 << 53)
 
-static const char two_digits[] = "00010203040506070809101112131415161718192021222324"
-                                 "25262728293031323334353637383940414243444546474849"
-                                 "50515253545556575859606162636465666768697071727374"
-                                 "75767778798081828384858687888990919293949596979899";
+const char cv__digit_pairs[200] = "00010203040506070809101112131415161718192021222324"
+                                  "25262728293031323334353637383940414243444546474849"
+                                  "50515253545556575859606162636465666768697071727374"
+                                  "75767778798081828384858687888990919293949596979899";
 
 static const double exact_tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -39,7 +39,7 @@ void cv__digits_format(uint64_t value, size_t digits, char *out)
 {
     while (digits >= 2) {
         digits -= 2;
-        memcpy(out + digits, two_digits + 2 * (value % 100), 2);
+        cv__two_digits((unsigned)(value % 100), out + digits);
         value /= 100;
     }
     if (digits)

@@ -15,6 +15,13 @@ size_t cv__i64_format(int64_t value, char *out);
 /** Write exactly `digits` digits with leading zeros; the value must fit. */
 void cv__digits_format(uint64_t value, size_t digits, char *out);
 
+/** Two digits of a value below 100. */
+extern const char cv__digit_pairs[200];
+static inline void cv__two_digits(unsigned value, char *out)
+{
+    memcpy(out, cv__digit_pairs + (size_t)2 * value, 2);
+}
+
 /** Read exactly `digits` digits (at most 9) as a number; -1 when one of them is none. */
 static inline int64_t cv__digits_read(const char *text, size_t digits)
 {

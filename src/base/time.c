@@ -121,27 +121,47 @@ static cv_time clamp(cv_time time)
     return time.us > CV_TIME_MAX_US ? (cv_time){CV_TIME_MAX_US} : time;
 }
 
-static void put(char *out, int value, size_t digits)
+static void put_two(char *out, int value)
 {
-    cv__digits_format((uint64_t)value, digits, out);
+    cv__two_digits((unsigned)value, out);
+}
+
+static void put_four(char *out, int value)
+{
+    put_two(out, value / 100);
+    put_two(out + 2, value % 100);
 }
 
 static void put_date(char *out, const cv_civil *civil)
 {
-    put(out, civil->year, 4);
+    put_four(out, civil->year);
     out[4] = '-';
-    put(out + 5, civil->month, 2);
+    put_two(out + 5, civil->month);
     out[7] = '-';
-    put(out + 8, civil->day, 2);
+    put_two(out + 8, civil->day);
 }
 
 static void put_clock(char *out, const cv_civil *civil)
 {
-    put(out, civil->hour, 2);
+    put_two(out, civil->hour);
     out[2] = ':';
-    put(out + 3, civil->minute, 2);
+    put_two(out + 3, civil->minute);
     out[5] = ':';
-    put(out + 6, civil->second, 2);
+    put_two(out + 6, civil->second);
+}
+
+/* Whole milliseconds with three digits, else microseconds with six; how many bytes. */
+static size_t put_fraction(char *out, int microsecond)
+{
+    out[0] = '.';
+    if (microsecond % 1000 == 0) {
+        out[1] = (char)('0' + microsecond / 100000);
+        put_two(out + 2, microsecond / 1000 % 100);
+        return 4;
+    }
+    put_two(out + 1, microsecond / 10000);
+    put_four(out + 3, microsecond % 10000);
+    return 7;
 }
 
 size_t cv_time_format(cv_time time, char out[CV_TIME_TEXT_BYTES])
@@ -151,13 +171,8 @@ size_t cv_time_format(cv_time time, char out[CV_TIME_TEXT_BYTES])
     out[10] = 'T';
     put_clock(out + 11, &civil);
     size_t len = 19;
-    if (civil.microsecond) {
-        bool whole_ms = civil.microsecond % 1000 == 0;
-        size_t digits = whole_ms ? 3 : 6;
-        out[len] = '.';
-        put(out + len + 1, whole_ms ? civil.microsecond / 1000 : civil.microsecond, digits);
-        len += 1 + digits;
-    }
+    if (civil.microsecond)
+        len += put_fraction(out + len, civil.microsecond);
     out[len++] = 'Z';
     out[len] = '\0';
     return len;
@@ -178,11 +193,11 @@ size_t cv_time_format_http(cv_time time, char out[CV_TIME_TEXT_BYTES])
     cv_civil civil = cv_time_to_civil(clamp(time));
     memcpy(out, weekday_names + 3 * civil.weekday, 3);
     memcpy(out + 3, ", ", 2);
-    put(out + 5, civil.day, 2);
+    put_two(out + 5, civil.day);
     out[7] = ' ';
     memcpy(out + 8, month_names + 3 * (civil.month - 1), 3);
     out[11] = ' ';
-    put(out + 12, civil.year, 4);
+    put_four(out + 12, civil.year);
     out[16] = ' ';
     put_clock(out + 17, &civil);
     memcpy(out + 25, " GMT", 5);

@@ -111,47 +111,43 @@ int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, con
     return 0;
 }
 
-static cv_value text_at(sqlite3_stmt *handle, int i)
+static cv_value text_of(sqlite3_value *value)
 {
-    const char *text = (const char *)sqlite3_column_text(handle, i);
-    return cv_value_str(cv_str_make(text, (size_t)sqlite3_column_bytes(handle, i)));
+    const char *text = (const char *)sqlite3_value_text(value);
+    return cv_value_str(cv_str_make(text, (size_t)sqlite3_value_bytes(value)));
 }
 
-static cv_value bytes_at(sqlite3_stmt *handle, int i)
+static cv_value bytes_of(sqlite3_value *value)
 {
     static const uint8_t nothing[1];
-    const uint8_t *bytes = sqlite3_column_blob(handle, i);
-    size_t len = (size_t)sqlite3_column_bytes(handle, i);
+    const uint8_t *bytes = sqlite3_value_blob(value);
+    size_t len = (size_t)sqlite3_value_bytes(value);
     return cv_value_bytes((cv_bytes){len ? bytes : nothing, len});
 }
 
-static bool decode_natural(sqlite3_stmt *handle, int i, int storage, cv_value *cell)
+static cv_value natural_of(sqlite3_value *value, int storage)
 {
     switch (storage) {
     case SQLITE_INTEGER:
-        *cell = cv_value_i64(sqlite3_column_int64(handle, i));
-        return true;
+        return cv_value_i64(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
-        *cell = cv_value_f64(sqlite3_column_double(handle, i));
-        return true;
+        return cv_value_f64(sqlite3_value_double(value));
     case SQLITE_TEXT:
-        *cell = text_at(handle, i);
-        return true;
+        return text_of(value);
     default:
-        *cell = bytes_at(handle, i);
-        return true;
+        return bytes_of(value);
     }
 }
 
-static bool decode_decimal(sqlite3_stmt *handle, int i, int storage, const cv__column_type *type, cv_value *cell)
+static bool decode_decimal(sqlite3_value *value, int storage, const cv__column_type *type, cv_value *cell)
 {
     cv_decimal decimal;
     bool scaled = type->digits > 0 && type->digits <= CV__SCALED_DIGITS;
     if (scaled && storage == SQLITE_INTEGER) {
-        if (cv_decimal_from_scaled(sqlite3_column_int64(handle, i), type->places, &decimal) < 0)
+        if (cv_decimal_from_scaled(sqlite3_value_int64(value), type->places, &decimal) < 0)
             return false;
     } else if (!scaled && storage == SQLITE_TEXT) {
-        if (cv_decimal_from_key(text_at(handle, i).as.text, &decimal) < 0)
+        if (cv_decimal_from_key(text_of(value).as.text, &decimal) < 0)
             return false;
         /* The key keeps the value, not the scale; the column has one. */
         cv_decimal at_scale;
@@ -164,9 +160,8 @@ static bool decode_decimal(sqlite3_stmt *handle, int i, int storage, const cv__c
     return true;
 }
 
-static bool decode_integer_kinds(sqlite3_stmt *handle, int i, cv_type type, cv_value *cell)
+static bool decode_integer_kinds(int64_t number, cv_type type, cv_value *cell)
 {
-    int64_t number = sqlite3_column_int64(handle, i);
     switch (type) {
     case CV_TYPE_BOOL:
         *cell = cv_value_bool(number != 0);
@@ -183,44 +178,46 @@ static bool decode_integer_kinds(sqlite3_stmt *handle, int i, cv_type type, cv_v
     }
 }
 
-static bool decode_uuid(sqlite3_stmt *handle, int i, cv_value *cell)
+static bool decode_uuid(sqlite3_value *value, cv_value *cell)
 {
     cv_uuid uuid;
-    if (sqlite3_column_bytes(handle, i) != (int)sizeof uuid.bytes)
+    if (sqlite3_value_bytes(value) != (int)sizeof uuid.bytes)
         return false;
-    memcpy(uuid.bytes, sqlite3_column_blob(handle, i), sizeof uuid.bytes);
+    memcpy(uuid.bytes, sqlite3_value_blob(value), sizeof uuid.bytes);
     *cell = cv_value_uuid(uuid);
     return true;
 }
 
 /* Strict: what is stored must be what the type says; false when it is not. */
-static bool decode(sqlite3_stmt *handle, int i, int storage, const cv__column_type *type, cv_value *cell)
+static bool decode(sqlite3_value *value, int storage, const cv__column_type *type, cv_value *cell)
 {
     switch (type->type) {
     case CV_TYPE_NULL:
-        return decode_natural(handle, i, storage, cell);
+        *cell = natural_of(value, storage);
+        return true;
     case CV_TYPE_BOOL:
     case CV_TYPE_I64:
     case CV_TYPE_TIME:
     case CV_TYPE_DATE:
-        return storage == SQLITE_INTEGER && decode_integer_kinds(handle, i, type->type, cell);
+        return storage == SQLITE_INTEGER && decode_integer_kinds(sqlite3_value_int64(value), type->type, cell);
     case CV_TYPE_F64:
-        *cell = cv_value_f64(sqlite3_column_double(handle, i));
+        *cell = cv_value_f64(sqlite3_value_double(value));
         return storage == SQLITE_FLOAT || storage == SQLITE_INTEGER;
     case CV_TYPE_DECIMAL:
-        return decode_decimal(handle, i, storage, type, cell);
+        return decode_decimal(value, storage, type, cell);
     case CV_TYPE_TEXT:
     case CV_TYPE_JSON:
         if (storage != SQLITE_TEXT)
             return false;
-        *cell = text_at(handle, i);
-        cell->type = type->type;
+        *cell = text_of(value);
+        if (cell->as.text.ptr)
+            cell->type = type->type;
         return true;
     case CV_TYPE_BYTES:
-        *cell = bytes_at(handle, i);
+        *cell = bytes_of(value);
         return storage == SQLITE_BLOB;
     case CV_TYPE_UUID:
-        return storage == SQLITE_BLOB && decode_uuid(handle, i, cell);
+        return storage == SQLITE_BLOB && decode_uuid(value, cell);
     }
     return false;
 }
@@ -237,8 +234,7 @@ static int fail_decode(cv_ctx *cx, const cv__sqlite_statement *statement, size_t
     return CV_E_TYPE;
 }
 
-/* What most columns are, read through the value itself: one look into the row instead of three. False: something else.
- */
+/* What most columns are. False: something else. */
 static bool decode_common(sqlite3_value *value, int storage, cv_type wanted, cv_value *cell)
 {
     if (storage == SQLITE_INTEGER && wanted == CV_TYPE_I64) {
@@ -254,6 +250,7 @@ static bool decode_common(sqlite3_value *value, int storage, cv_type wanted, cv_
     return cell->as.text.ptr != NULL;
 }
 
+/* Columns are read through their values: one look into the row instead of three. */
 int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells)
 {
     sqlite3_stmt *handle = statement->handle;
@@ -266,7 +263,7 @@ int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value 
             continue;
         if (storage == SQLITE_NULL)
             cells[i] = cv_value_null();
-        else if (!decode(handle, (int)i, storage, &types[i], &cells[i]))
+        else if (!decode(value, storage, &types[i], &cells[i]))
             return fail_decode(cx, statement, i, &types[i]);
         else if (cells[i].type == CV_TYPE_NULL)
             return cv_fail(cx, CV_E_NOMEM, "could not read the column \"%s\": out of memory", statement->names[i]);
