@@ -42,7 +42,8 @@ CV_API size_t cv_time_format(cv_time time, char out[CV_TIME_TEXT_BYTES]);
  *  than six fraction digits are cut. */
 CV_API CV_CHECKED int cv_time_parse(cv_str text, cv_time *ret_time);
 
-/** RFC 9110 IMF-fixdate: "Sat, 21 Nov 2026 10:00:00 GMT". Parsing accepts that form only. */
+/** RFC 9110 IMF-fixdate: "Sat, 21 Nov 2026 10:00:00 GMT". Parsing accepts the two obsolete forms, too, as
+ *  RFC 9110 demands: "Saturday, 21-Nov-26 10:00:00 GMT" and "Sat Nov 21 10:00:00 2026". */
 CV_API size_t cv_time_format_http(cv_time time, char out[CV_TIME_TEXT_BYTES]);
 CV_API CV_CHECKED int cv_time_parse_http(cv_str text, cv_time *ret_time);
 

@@ -324,20 +324,66 @@ static bool take_text(cursor *text, const char *wanted)
     return true;
 }
 
+static bool take_name(cursor *text, const char *names, int *ret_place)
+{
+    if (text->end - text->at < 3 || (*ret_place = find_name(text->at, names)) < 0)
+        return false;
+    text->at += 3;
+    return true;
+}
+
+/* "HH:MM:SS" */
+static bool take_http_clock(cursor *text, cv_civil *civil)
+{
+    return take_number(text, 2, &civil->hour) && take_text(text, ":") && take_number(text, 2, &civil->minute) &&
+           take_text(text, ":") && take_number(text, 2, &civil->second);
+}
+
+/* IMF-fixdate, behind the weekday: ", 06 Nov 1994 08:49:37 GMT" */
+static bool take_fixdate(cursor at, cv_civil *civil)
+{
+    return take_text(&at, ", ") && take_number(&at, 2, &civil->day) && take_text(&at, " ") &&
+           take_name(&at, month_names, &civil->month) && take_text(&at, " ") && take_number(&at, 4, &civil->year) &&
+           take_text(&at, " ") && take_http_clock(&at, civil) && take_text(&at, " GMT") && at.at == at.end;
+}
+
+/* The form of asctime(3): " Nov  6 08:49:37 1994" */
+static bool take_asctime(cursor at, cv_civil *civil)
+{
+    return take_text(&at, " ") && take_name(&at, month_names, &civil->month) && take_text(&at, " ") &&
+           take_number(&at, take_text(&at, " ") ? 1 : 2, &civil->day) && take_text(&at, " ") &&
+           take_http_clock(&at, civil) && take_text(&at, " ") && take_number(&at, 4, &civil->year) && at.at == at.end;
+}
+
+/* A year of two digits lies at most 50 years ahead (RFC 9110 5.6.7). */
+static int full_year(int two_digits)
+{
+    int now = cv_time_to_civil(cv_time_now()).year, year = now - now % 100 + two_digits;
+    return year > now + 50 ? year - 100 : year;
+}
+
+/* RFC 850: "day, 06-Nov-94 08:49:37 GMT" */
+static bool take_rfc_850(cursor at, cv_civil *civil)
+{
+    static const char *const endings[] = {"day", "day", "sday", "nesday", "rsday", "day", "urday"};
+    if (!take_text(&at, endings[civil->weekday]) || !take_text(&at, ", ") || !take_number(&at, 2, &civil->day) ||
+        !take_text(&at, "-") || !take_name(&at, month_names, &civil->month) || !take_text(&at, "-") ||
+        !take_number(&at, 2, &civil->year) || !take_text(&at, " ") || !take_http_clock(&at, civil) ||
+        !take_text(&at, " GMT") || at.at != at.end)
+        return false;
+    civil->year = full_year(civil->year);
+    return true;
+}
+
 int cv_time_parse_http(cv_str text, cv_time *ret_time)
 {
-    if (text.len != HTTP_TEXT_SIZE)
-        return CV_E_SYNTAX;
-    cursor at = {text.ptr + 3, text.ptr + text.len};
-    cv_civil civil = {.weekday = find_name(text.ptr, weekday_names), .month = find_name(text.ptr + 8, month_names) + 1};
-    if (civil.weekday < 0 || !take_text(&at, ", ") || !take_number(&at, 2, &civil.day) || !take_text(&at, " ") ||
-        civil.month == 0)
-        return CV_E_SYNTAX;
-    at.at += 3;
-    if (!take_text(&at, " ") || !take_number(&at, 4, &civil.year) || !take_text(&at, " ") || !take_clock(&at, &civil) ||
-        !take_text(&at, " GMT"))
+    cursor at = {text.ptr, text.ptr + text.len};
+    cv_civil civil = {0};
+    if (!take_name(&at, weekday_names, &civil.weekday) ||
+        (!take_fixdate(at, &civil) && !take_rfc_850(at, &civil) && !take_asctime(at, &civil)))
         return CV_E_SYNTAX;
     cv_time time;
+    civil.month++;
     CV_TRY(cv_time_from_civil(&civil, &time));
     if (cv_time_to_civil(time).weekday != civil.weekday)
         return CV_E_SYNTAX;

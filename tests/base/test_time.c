@@ -193,7 +193,7 @@ static void dates_are_read_and_written(void **state)
     assert_string_equal(out, "0001-01-01");
 }
 
-static void the_http_date_has_one_form(void **state)
+static void the_http_date_has_one_form_to_write_and_three_to_read(void **state)
 {
     (void)state;
     char out[CV_TIME_TEXT_BYTES];
@@ -202,11 +202,44 @@ static void the_http_date_has_one_form(void **state)
     assert_string_equal(out, "Sun, 06 Nov 1994 08:49:37 GMT"); /* the example of RFC 9110 5.6.7 */
     assert_int_equal(cv_time_parse_http(cv_str_of(out), &time), 0);
     assert_true(time.us == INT64_C(784111777000000));
+    static const char *const obsolete[] = {"Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"};
+    for (size_t i = 0; i < sizeof obsolete / sizeof obsolete[0]; i++) {
+        time.us = 0;
+        assert_int_equal(cv_time_parse_http(cv_str_of(obsolete[i]), &time), 0);
+        assert_true(time.us == INT64_C(784111777000000));
+    }
+    assert_int_equal(cv_time_parse_http(CV_STR("Saturday, 21-Nov-26 10:00:00 GMT"), &time), 0);
+    assert_true(time.us == INT64_C(1795255200000000));
+    static const char *const days[] = {"Sunday, 01-Nov-26",    "Monday, 02-Nov-26",   "Tuesday, 03-Nov-26",
+                                       "Wednesday, 04-Nov-26", "Thursday, 05-Nov-26", "Friday, 06-Nov-26",
+                                       "Saturday, 07-Nov-26"};
+    for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s 00:00:00 GMT", days[i]);
+        assert_int_equal(cv_time_parse_http(cv_str_of(text), &time), 0);
+    }
     static const char *const wrong[] = {
-        "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994     ", "Mon, 06 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1994 08:49:37 UTC",  "Sun, 06 nov 1994 08:49:37 GMT", "sun, 06 Nov 1994 08:49:37 GMT",
-        "Sun, 6  Nov 1994 08:49:37 GMT",  "Sun, 06 Nov 1994 08:49:37",     "Sun, 06 Nov 199x 08:49:37 GMT",
-        "Sun; 06 Nov 1994 08:49:37 GMT",  "Sun, 06-Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49    GMT",
+        "Sun, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994     ",
+        "Sun Nov 6 08:49:37 1994",
+        "Sunday, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37",
+        "Monday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 94",
+        "Mon Nov  6 08:49:37 1994",
+        "Sun",
+        "",
+        "Sunday, 06-Nov-1994 08:49:37 GMT",
+        "Mon, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Sun, 06 nov 1994 08:49:37 GMT",
+        "sun, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 6  Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 199x 08:49:37 GMT",
+        "Sun; 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06-Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49    GMT",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(cv_time_parse_http(cv_str_of(wrong[i]), &time), CV_E_SYNTAX);
@@ -224,7 +257,7 @@ int main(void)
         cmocka_unit_test(many_forms_of_an_instant_are_read),
         cmocka_unit_test(what_is_no_instant_is_refused),
         cmocka_unit_test(dates_are_read_and_written),
-        cmocka_unit_test(the_http_date_has_one_form),
+        cmocka_unit_test(the_http_date_has_one_form_to_write_and_three_to_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -294,6 +294,162 @@ static void test_opening_without_openat2_follows_no_link(void **state)
     close(root);
 }
 
+static void test_names_are_decoded_once(void **state)
+{
+    world *w = *state;
+    put_text(w, "site/caf\xc3\xa9.txt", "coffee");
+    put_text(w, "site/100%25.txt", "escaped twice");
+    put_text(w, "site/a+b&c;d.txt", "marks");
+    put_text(w, "site/docs/.hidden", "secret");
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    expect(c, "/s/%61.txt", "", 200, "0123456789");
+    expect(c, "/s/caf%C3%A9.txt", "", 200, "coffee");
+    expect(c, "/s/caf%c3%a9.txt", "", 200, "coffee");
+    expect(c, "/s/100%2525.txt", "", 200, "escaped twice");
+    expect(c, "/s/100%25.txt", "", 404, NULL);
+    expect(c, "/s/a+b&c;d.txt", "", 200, "marks");
+    expect(c, "/s/docs%2Findex.html", "", 200, "<h1>docs");
+    expect(c, "/s/docs/%2ehidden", "", 404, NULL);
+    expect(c, "/s/docs%2F.hidden", "", 404, NULL);
+    client_close(c);
+}
+
+/* As somebody who may not read everything. */
+static void expect_as_nobody(client *c, const char *target, int status)
+{
+    uid_t before = geteuid();
+    if (!before)
+        assert_int_equal(seteuid(65534), 0);
+    expect(c, target, "", status, NULL);
+    assert_int_equal(seteuid(before), 0);
+}
+
+static void test_what_may_not_be_read_is_not_there(void **state)
+{
+    world *w = *state;
+    char path[128];
+    put_text(w, "site/private.txt", "secret");
+    make_folder(w, "site/locked");
+    put_text(w, "site/locked/index.html", "secret");
+    snprintf(path, sizeof path, "%s/site/private.txt", w->root);
+    assert_int_equal(chmod(path, 0), 0);
+    snprintf(path, sizeof path, "%s/site/locked", w->root);
+    assert_int_equal(chmod(path, 0), 0);
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    expect_as_nobody(c, "/s/private.txt", 404);
+    expect_as_nobody(c, "/s/locked/", 404);
+    expect_as_nobody(c, "/s/locked", 404);
+    expect_as_nobody(c, "/s/a.txt", 200);
+    client_close(c);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void test_only_files_are_sent(void **state)
+{
+    world *w = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/site/pipe.txt", w->root);
+    assert_int_equal(mkfifo(path, 0644), 0);
+    link_to(w, "round.txt", "site/round.txt");
+    link_to(w, "nowhere.txt", "site/broken.txt");
+    link_to(w, "../docs", "site/docs/up");
+    link_to(w, "/proc/self/fd/0", "site/magic.txt");
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    expect(c, "/s/pipe.txt", "", 404, NULL);
+    expect(c, "/s/round.txt", "", 404, NULL);
+    expect(c, "/s/broken.txt", "", 404, NULL);
+    expect(c, "/s/magic.txt", "", 404, NULL);
+    expect(c, "/s/docs/up/index.html", "", has_openat2() ? 200 : 404, NULL);
+    client_close(c);
+}
+
+static void expect_coding(client *c, const char *accept, const char *coding, const char *body)
+{
+    char header[256];
+    snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", accept);
+    reply r = ask(c, "/s/app.js", *accept ? header : "");
+    const char *found = reply_header(&r, "Content-Encoding");
+    if (strcmp(found ? found : "none", coding ? coding : "none") != 0)
+        fail_msg("\"%s\": coding %s", accept, found ? found : "none");
+    assert_string_equal(r.body, body);
+    assert_string_equal(reply_header(&r, "Vary"), "Accept-Encoding");
+    assert_string_equal(reply_header(&r, "Content-Type"), "text/javascript; charset=utf-8");
+    reply_done(&r);
+}
+
+static void test_precompressed_siblings(void **state)
+{
+    world *w = *state;
+    char header[1200], etag[128];
+    put_text(w, "site/app.js", "plain text of the program");
+    put_text(w, "site/app.js.gz", "gzipped 0123456789");
+    put_text(w, "site/app.js.br", "brotli 0123456789");
+    make_folder(w, "site/a.txt.zst");
+    serve(w, "/s", &(cv_static_options){.precompressed = true, .max_age_s = 60, .immutable = true});
+    client *c = client_open(&w->f);
+    expect_coding(c, "", NULL, "plain text of the program");
+    expect_coding(c, "gzip", "gzip", "gzipped 0123456789");
+    expect_coding(c, "gzip, deflate, br, zstd", "br", "brotli 0123456789");
+    expect_coding(c, "zstd, gzip;q=0.5", "gzip", "gzipped 0123456789");
+    expect_coding(c, "br;q=0.2, gzip;q=0.9", "gzip", "gzipped 0123456789");
+    expect_coding(c, "br;q=0, gzip;q=0", NULL, "plain text of the program");
+    expect_coding(c, "zstd", NULL, "plain text of the program");
+    expect_coding(c, "identity", NULL, "plain text of the program");
+    expect(c, "/s/a.txt", "Accept-Encoding: zstd\r\n", 200, "0123456789"); /* its sibling is a folder */
+    reply r = ask(c, "/s/app.js", "Accept-Encoding: br\r\nRange: bytes=7-9\r\n");
+    assert_int_equal(r.status, 206);
+    assert_string_equal(r.body, "012");
+    assert_string_equal(reply_header(&r, "Content-Range"), "bytes 7-9/17");
+    assert_string_equal(reply_header(&r, "Content-Encoding"), "br");
+    assert_string_equal(reply_header(&r, "Cache-Control"), "max-age=60, immutable");
+    snprintf(etag, sizeof etag, "%s", reply_header(&r, "ETag"));
+    reply_done(&r);
+    snprintf(header, sizeof header, "Accept-Encoding: br\r\nIf-None-Match: %s\r\n", etag);
+    r = ask(c, "/s/app.js", header);
+    assert_int_equal(r.status, 304);
+    assert_string_equal(reply_header(&r, "Vary"), "Accept-Encoding");
+    assert_null(reply_header(&r, "Content-Encoding"));
+    reply_done(&r);
+    snprintf(header, sizeof header, "If-None-Match: %s\r\n", etag);
+    expect(c, "/s/app.js", header, 200, "plain text of the program");
+    client_close(c);
+}
+
+static void test_siblings_are_left_alone_unless_wanted(void **state)
+{
+    world *w = *state;
+    put_text(w, "site/a.txt.gz", "gzipped");
+    serve(w, "/s", &(cv_static_options){.max_age_s = -1});
+    client *c = client_open(&w->f);
+    reply r = ask(c, "/s/a.txt", "Accept-Encoding: gzip\r\n");
+    assert_string_equal(r.body, "0123456789");
+    assert_null(reply_header(&r, "Vary"));
+    assert_null(reply_header(&r, "Cache-Control"));
+    reply_done(&r);
+    client_close(c);
+}
+
+static void test_dates_of_all_three_forms(void **state)
+{
+    world *w = *state;
+    char path[128];
+    snprintf(path, sizeof path, "%s/site/a.txt", w->root);
+    const struct timespec times[2] = {{.tv_sec = 784111777}, {.tv_sec = 784111777}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    serve(w, "/s", NULL);
+    client *c = client_open(&w->f);
+    expect(c, "/s/a.txt", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 304, "");
+    expect(c, "/s/a.txt", "If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 304, "");
+    expect(c, "/s/a.txt", "If-Modified-Since: Sun Nov  6 08:49:37 1994\r\n", 304, "");
+    expect(c, "/s/a.txt", "If-Modified-Since: Sun Nov  6 08:49:36 1994\r\n", 200, NULL);
+    expect(c, "/s/a.txt", "Range: bytes=1-2\r\nIf-Range: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 206, "12");
+    expect(c, "/s/a.txt", "Range: bytes=1-2\r\nIf-Range: Sun, 06 Nov 1994 08:49:38 GMT\r\n", 200, NULL);
+    client_close(c);
+}
+
 static void test_folders_that_cannot_be_served(void **state)
 {
     world *w = *state;
@@ -316,6 +472,12 @@ int main(void)
         CASE(test_parts_of_a_file),
         CASE(test_large_files_come_in_blocks),
         CASE(test_opening_without_openat2_follows_no_link),
+        CASE(test_names_are_decoded_once),
+        CASE(test_what_may_not_be_read_is_not_there),
+        CASE(test_only_files_are_sent),
+        CASE(test_precompressed_siblings),
+        CASE(test_siblings_are_left_alone_unless_wanted),
+        CASE(test_dates_of_all_three_forms),
         CASE(test_folders_that_cannot_be_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,9 +20,9 @@ typedef struct cv__file {
     size_t block_bytes;
 } cv__file;
 
-/** Open for reading, below the descriptor `folder` and never outside of it, or anywhere for AT_FDCWD. Regular files
- *  and folders only. On the loop when names and inodes are in memory, else on CV_LANE_FILES: suspends. The file and
- *  `path` live as long as the context's arena. CV_E_NOT_FOUND, CV_E_PERMISSION, CV_E_SYSTEM, CV_E_IO. */
+/** Open for reading, below the descriptor `folder` and never outside of it, or anywhere for AT_FDCWD; `info` tells what
+ *  it is. On the loop when names and inodes are in memory, else on CV_LANE_FILES: suspends. The file and `path` live as
+ *  long as the context's arena. CV_E_NOT_FOUND, CV_E_PERMISSION, CV_E_SYSTEM, CV_E_IO. */
 CV_CHECKED int cv__file_open(cv_ctx *cx, int folder, const char *path, cv__file **ret_file);
 
 /** Open below a folder, never leaving it: neither by dot segments nor by links that lead outside. Blocks. Returns the

@@ -136,8 +136,6 @@ int cv__file_open(cv_ctx *cx, int folder, const char *path, cv__file **ret_file)
     }
     if (file->fd < 0)
         return cv_fail(cx, code_of(-file->fd), "could not open the file \"%s\": %s", path, strerror(-file->fd));
-    if (!S_ISREG(file->info.st_mode) && !S_ISDIR(file->info.st_mode))
-        return cv_fail(cx, CV_E_IO, "cannot send \"%s\": it is not a regular file", path);
     *ret_file = file;
     return 0;
 }

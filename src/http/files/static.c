@@ -59,7 +59,7 @@ static int serve(cv_ctx *cx, cv_request *req, cv_response *res)
     CV_TRY(rc);
     if (S_ISREG(file->info.st_mode))
         return cv__file_reply(cx, req, res, file, &from->options);
-    return wants_folder ? not_found(cx, res) : redirect_to_slash(cx, req, res);
+    return wants_folder || !S_ISDIR(file->info.st_mode) ? not_found(cx, res) : redirect_to_slash(cx, req, res);
 }
 
 static int serve_prefix(cv_ctx *cx, cv_request *req, cv_response *res)
