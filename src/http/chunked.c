@@ -5,8 +5,13 @@
 /* What the next byte must be. The names of two-byte ends say what is still missing. */
 enum {
     CHUNK_SIZE,
-    CHUNK_EXTENSION_START,
-    CHUNK_EXTENSION,
+    EXTENSION_START,
+    EXTENSION_NAME,
+    EXTENSION_VALUE_START,
+    EXTENSION_VALUE,
+    EXTENSION_QUOTED,
+    EXTENSION_ESCAPED,
+    EXTENSION_END,
     CHUNK_SIZE_LF,
     CHUNK_DATA,
     CHUNK_DATA_CR,
@@ -44,7 +49,7 @@ static bool take_size(cv__chunked *chunked, char c)
     if (c == '\r')
         chunked->state = CHUNK_SIZE_LF;
     else if (c == ';')
-        chunked->state = CHUNK_EXTENSION_START;
+        chunked->state = EXTENSION_START;
     else
         return false;
     return true;
@@ -64,6 +69,53 @@ static bool take_token(cv__chunked *chunked, char c, uint8_t next)
 {
     chunked->state = next;
     return cv__is_token(cv_str_make(&c, 1));
+}
+
+static bool take_extension_end(cv__chunked *chunked, char c)
+{
+    if (c == ';')
+        chunked->state = EXTENSION_START;
+    else if (c == '\r')
+        chunked->state = CHUNK_SIZE_LF;
+    else
+        return false;
+    return true;
+}
+
+/* A byte of a quoted text: not even an escape makes a line end part of it. */
+static bool take_quoted(cv__chunked *chunked, char c)
+{
+    if (c == '"')
+        chunked->state = EXTENSION_END;
+    else if (c == '\\')
+        chunked->state = EXTENSION_ESCAPED;
+    return is_text(c);
+}
+
+/* chunk-ext = *( ";" name [ "=" ( token / quoted-string ) ] ): what it says is of no interest, but a line that others
+ * would cut elsewhere is refused. */
+static bool take_extension(cv__chunked *chunked, char c)
+{
+    switch (chunked->state) {
+    case EXTENSION_START:
+        return take_token(chunked, c, EXTENSION_NAME);
+    case EXTENSION_NAME:
+        if (c == '=')
+            chunked->state = EXTENSION_VALUE_START;
+        return c == '=' || cv__is_token(cv_str_make(&c, 1)) || take_extension_end(chunked, c);
+    case EXTENSION_VALUE_START:
+        chunked->state = c == '"' ? EXTENSION_QUOTED : EXTENSION_VALUE;
+        return c == '"' || cv__is_token(cv_str_make(&c, 1));
+    case EXTENSION_VALUE:
+        return cv__is_token(cv_str_make(&c, 1)) || take_extension_end(chunked, c);
+    case EXTENSION_QUOTED:
+        return take_quoted(chunked, c);
+    case EXTENSION_ESCAPED:
+        chunked->state = EXTENSION_QUOTED;
+        return is_text(c);
+    default: /* EXTENSION_END */
+        return take_extension_end(chunked, c);
+    }
 }
 
 static bool take_trailer_start(cv__chunked *chunked, char c)
@@ -86,10 +138,14 @@ static bool take_framing(cv__chunked *chunked, char c)
     switch (chunked->state) {
     case CHUNK_SIZE:
         return take_size(chunked, c);
-    case CHUNK_EXTENSION_START:
-        return take_token(chunked, c, CHUNK_EXTENSION);
-    case CHUNK_EXTENSION:
-        return take_text(chunked, c, CHUNK_SIZE_LF);
+    case EXTENSION_START:
+    case EXTENSION_NAME:
+    case EXTENSION_VALUE_START:
+    case EXTENSION_VALUE:
+    case EXTENSION_QUOTED:
+    case EXTENSION_ESCAPED:
+    case EXTENSION_END:
+        return ++chunked->extension_bytes <= CV__CHUNK_EXTENSION_BYTES && take_extension(chunked, c);
     case CHUNK_SIZE_LF:
         return expect(chunked, c, '\n', chunked->size ? CHUNK_DATA : TRAILER_START);
     case CHUNK_DATA_CR:

@@ -6,6 +6,8 @@
 
 /* Framing between two pieces of data: a size line with extensions, or the trailer section. */
 #define CV__CHUNK_LINE_BYTES 4096
+/* Extensions of all chunks of a body: they are ignored, and could be a thousand times the data. */
+#define CV__CHUNK_EXTENSION_BYTES 16384
 
 typedef enum cv__chunked_result {
     CV__CHUNKED_MORE,

@@ -151,13 +151,27 @@ static bool judge_length(cv__parser *parser, cv_str text)
     return true;
 }
 
+/* Tokens with chunked as the last one and nowhere else: without it a request has no end (RFC 9112 6.3). */
+static bool is_coding_list(cv_str text)
+{
+    cv_str part;
+    bool chunked = false;
+    while (cv_str_split(&text, ',', &part)) {
+        part = cv_str_trim(part);
+        if (chunked || !cv__is_token(part))
+            return false;
+        chunked = cv_str_equal_nocase(part, CV_STR("chunked"));
+    }
+    return chunked;
+}
+
 static bool judge_coding(cv__parser *parser, const framing *f)
 {
     if (f->lengths)
         return cv__refuse(parser, 400, "Content-Length and Transfer-Encoding exclude each other");
     if (parser->head.minor_version == 0)
         return cv__refuse(parser, 400, "HTTP/1.0 has no Transfer-Encoding");
-    if (f->codings > 1 || !f->coding.len)
+    if (f->codings > 1 || !is_coding_list(f->coding))
         return cv__refuse(parser, 400, "the Transfer-Encoding header is malformed");
     if (!cv_str_equal_nocase(f->coding, CV_STR("chunked")))
         return cv__refuse(parser, 501, "the only transfer coding known here is chunked");

@@ -67,6 +67,7 @@ typedef struct cv__chunked {
     bool digits;       /* the size line has at least one */
     uint64_t size;     /* left of the present chunk */
     size_t line_bytes; /* framing since the last data */
+    size_t extension_bytes;
 } cv__chunked;
 
 typedef struct cv__parser {

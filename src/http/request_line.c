@@ -1,5 +1,7 @@
 #include "http/head.h"
 
+#include <arpa/inet.h>
+
 /* ---- characters ---- */
 
 int cv__hex_digit(char c)
@@ -79,21 +81,34 @@ bool cv__request_line_read(cv__parser *parser, cv_str line, size_t at)
 
 /* ---- the target ---- */
 
-bool cv__authority_is_valid(cv_str text)
+/* The length of "[...]" at the start, with an address of IPv6 in it; 0 when there is none. */
+static size_t bracketed_length(cv_str text)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr binary;
+    ptrdiff_t end = cv_str_find_char(text, ']');
+    size_t len = end < 1 ? 0 : (size_t)end - 1;
+    if (!len || len >= sizeof address)
+        return 0;
+    memcpy(address, text.ptr + 1, len);
+    address[len] = '\0';
+    return inet_pton(AF_INET6, address, &binary) == 1 ? len + 2 : 0;
+}
+
+/* Escapes are allowed in names by RFC 3986, and commas; no name has them, and both deceive. */
+static size_t host_length(cv_str text)
 {
     size_t host = 0;
-    if (text.len && text.ptr[0] == '[') {
-        while (host < text.len && text.ptr[host] != ']')
-            host++;
-        for (size_t i = 1; i < host; i++)
-            if (cv__hex_digit(text.ptr[i]) < 0 && !is_one_of(text.ptr[i], ":."))
-                return false;
-        if (host++ < 2 || host > text.len)
-            return false;
-    } else {
-        while (host < text.len && (is_alnum(text.ptr[host]) || is_one_of(text.ptr[host], "-._~%!$&'()*+;=")))
-            host++;
-    }
+    if (text.len && text.ptr[0] == '[')
+        return bracketed_length(text);
+    while (host < text.len && (is_alnum(text.ptr[host]) || is_one_of(text.ptr[host], "-._~!$&'()*+;=")))
+        host++;
+    return host;
+}
+
+bool cv__authority_is_valid(cv_str text)
+{
+    size_t host = host_length(text);
     if (!host || host == text.len)
         return host > 0;
     if (text.ptr[host] != ':' || text.len - host > 6)
@@ -138,12 +153,19 @@ static bool path_is_safe(cv_str path)
     return others || dots == 0 || dots > 2;
 }
 
-static bool target_is_text(cv_str target)
+/* Sets of ASCII characters, one bit each. A path has letters, digits, percent signs and -._~!$&'()*+,;=:@/ (RFC 3986
+ * 3.3); a query also has question marks, and []{}|^\` which browsers send as they are. */
+static const uint64_t path_characters[] = {0x2ffffff200000000, 0x47fffffe87ffffff};
+static const uint64_t query_characters[] = {0xaffffff200000000, 0x7fffffffffffffff};
+
+static bool has_only(cv_str text, const uint64_t set[2])
 {
-    for (size_t i = 0; i < target.len; i++)
-        if (target.ptr[i] <= ' ' || target.ptr[i] > '~' || target.ptr[i] == '#')
-            return false;
-    return target.len > 0;
+    bool good = true;
+    for (size_t i = 0; i < text.len && good; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        good = c < 128 && (set[c >> 6] >> (c & 63) & 1);
+    }
+    return good;
 }
 
 /* Cut "http://host:port" off the front of `*rest`. */
@@ -175,18 +197,19 @@ bool cv__target_read(cv__parser *parser, cv_str *ret_authority)
     cv__head *head = &parser->head;
     cv_str rest = cv__parser_text(parser, head->target);
     *ret_authority = cv_str_make(NULL, 0);
-    if (!target_is_text(rest))
-        return cv__refuse(parser, 400, "the request target is malformed");
     if (cv_str_equal(rest, CV_STR("*"))) {
         head->path = head->target;
         return head->method == CV_OPTIONS || cv__refuse(parser, 400, "the target * is for OPTIONS only");
     }
-    if (rest.ptr[0] != '/' && !take_authority(&rest, ret_authority))
+    if ((!rest.len || rest.ptr[0] != '/') && !take_authority(&rest, ret_authority))
         return cv__refuse(parser, 400, "the request target is malformed");
     const char *mark = rest.len ? memchr(rest.ptr, '?', rest.len) : NULL;
     cv_str path = cv_str_make(rest.ptr, mark ? (size_t)(mark - rest.ptr) : rest.len);
+    cv_str query = mark ? cv_str_sub(rest, path.len + 1, rest.len) : CV_STR("");
+    if (!has_only(path, path_characters) || !has_only(query, query_characters))
+        return cv__refuse(parser, 400, "the request target has a character that must be escaped");
     if (mark)
-        head->query = span_in(parser, cv_str_make(mark + 1, rest.len - path.len - 1));
+        head->query = span_in(parser, query);
     head->path = span_in(parser, path);
     head->path_escaped = path.len && memchr(path.ptr, '%', path.len);
     return path_is_safe(path) || cv__refuse(parser, 400, "the path has a bad escape or a dot segment");

@@ -120,6 +120,16 @@ cv_str cv_response_get_header(const cv_response *res, const char *name)
     return cv_str_make(NULL, 0);
 }
 
+/* White space around a value; line ends are not: they are refused wherever they are. */
+static cv_str trim_blanks(cv_str text)
+{
+    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
+        text = cv_str_sub(text, 1, text.len);
+    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
 static bool value_is_valid(cv_str value)
 {
     for (size_t i = 0; i < value.len; i++) {
@@ -164,14 +174,14 @@ static int copy_field(cv_response *res, cv_str name, cv_str value)
 
 int cv_response_header_add(cv_response *res, const char *name_text, const char *value_text)
 {
-    cv_str name = cv_str_of(name_text), value = cv_str_trim(cv_str_of(value_text));
+    cv_str name = cv_str_of(name_text), value = trim_blanks(cv_str_of(value_text));
     CV_TRY(check_field(res, name, value));
     return copy_field(res, name, value);
 }
 
 int cv_response_header(cv_response *res, const char *name_text, const char *value_text)
 {
-    cv_str name = cv_str_of(name_text), value = cv_str_trim(cv_str_of(value_text));
+    cv_str name = cv_str_of(name_text), value = trim_blanks(cv_str_of(value_text));
     CV_TRY(check_field(res, name, value));
     remove_field(res, name);
     return copy_field(res, name, value);

@@ -137,7 +137,9 @@ static void test_messages_that_could_be_read_in_two_ways(void **state)
     expect(400, "POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\n");
     expect(400, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     expect(501, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
-    expect(501, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n");
+    expect(400, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n");
+    expect(400, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n");
+    expect(400, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n");
     expect(400, "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     expect(400, "GET / HTTP/1.1\n" HOST "\r\n");
     expect(400, "GET / HTTP/1.1\r\nHost: a\n\r\n");
@@ -173,6 +175,12 @@ static void test_bad_chunks_are_refused(void **state)
         "0\r\na: b\n\r\n",
         "1;\x01\r\na\r\n",
         "1;\r\na\r\n",
+        "1;;a\r\na\r\n",
+        "1;a=\r\na\r\n",
+        "1;a=b c\r\na\r\n",
+        "1;a=\"b\r\na\r\n",
+        "1;a=\"b\"c\r\na\r\n",
+        "1;a=\"\\\r\n\"\r\na\r\n",
         ";a=b\r\n",
         "0\r\n\rX",
         "1\rXa\r\n",
@@ -277,12 +285,13 @@ static void test_targets(void **state)
 {
     (void)state;
     static const char *const good[] = {
-        "/",        "/a/b/?c=/../", "/a%2Fb",     "/...",       "/.a", "/a..",
-        "http://a", "http://a/x",   "http://A?q", "https://a/", "//x", "/%c3%a4",
+        "/",          "/a/b/?c=/../", "/a%2Fb",     "/...", "/.a",     "/a..",           "http://a",
+        "http://a/x", "http://A?q",   "https://a/", "//x",  "/%c3%a4", "/a?b[]=|{}^`\\",
     };
     static const char *const bad[] = {
-        "*",    "a",    "/../x", "/a/..", "/a/./b",    "/.",      "/%2e%2E/x", "/a/%2e",   "/%",    "/%4",
-        "/%zz", "/%00", "/a#b",  "/\x80", "http://b/", "http://", "http:///x", "ftp://a/", "/a\tb", "/..%2fx",
+        "*",     "a",       "/../x", "/a/..", "/a/./b", "/.",        "/%2e%2E/x", "/a/%2e",    "/%",
+        "/%4",   "/%zz",    "/%00",  "/a#b",  "/\x80",  "http://b/", "http://",   "http:///x", "ftp://a/",
+        "/a\tb", "/..%2fx", "/a\\b", "/a|b",  "/a?<",   "/\"",       "/[",
     };
     char text[128];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
