@@ -19,6 +19,7 @@
 #include <covet/model.h>
 #include <covet/router.h>
 #include <covet/runtime.h>
+#include <covet/testing.h>
 
 CV_BEGIN_DECLS
 
@@ -76,6 +77,15 @@ CV_API bool cv_app_wants_json(const cv_app *app);
  * there are unapplied, changed or missing migrations (showmigrations --check, makemigrations --check, check); 130
  * interrupted. */
 CV_API int cv_main(cv_app *app, int argc, char **argv);
+
+/** A client of the whole program, for its tests (testing.h): models, routes and settings are the application's, `cx`
+ * (the main context of a runtime) gets its registry and a database. `settings` are as in the environment
+ * ("HTTP_MAX_BODY=1KiB"), end with NULL, and may be NULL; the environment itself and covet.yaml are not read. Without
+ *  DATABASE_URL the database is SQLite in memory. Its migrations are applied; an application without any has its tables
+ * made from the models. The database is closed with the runtime; free the client before it and the application after
+ *  it. Suspends. CV_E_CONTEXT, CV_E_CONFIG, and what building, opening, migrating and starting report. */
+CV_API CV_CHECKED int cv_app_test_client(cv_ctx *cx, cv_app *app, const char *const *settings,
+                                         cv_test_client **ret_client);
 
 /** Progress of long work: a bar on standard error when it is a terminal and --json was not given, nothing otherwise.
  * `total` 0: unknown. Drawn at most ten times a second. */

@@ -4,8 +4,10 @@
 
 #include <covet/app.h>
 #include <covet/server.h>
+#include <covet/testing.h>
 
-#define CV__MAX_COMMANDS 64
+#define CV__MAX_COMMANDS      64
+#define CV__MIGRATIONS_FOLDER "migrations" /* unless the settings say otherwise */
 
 struct cv_app {
     cv_ctx *cx; /* memory of the application, and the first mistake made in building it */
@@ -33,5 +35,8 @@ cv_server_options cv__server_options(const cv_config *config);
 /** CV_E_CONFIG for a level or format that does not exist. */
 CV_CHECKED int cv__log_options(cv_ctx *cx, const cv_config *config, cv_log_options *ret_options);
 cv_db_options cv__db_options(const cv_config *config);
+
+/** Where migrations come from: --dir, or those compiled in, or the folder "migrations". */
+cv_migrations_source cv__app_migrations_source(const cv_app *app);
 
 #endif

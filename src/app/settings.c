@@ -115,3 +115,15 @@ cv_db_options cv__db_options(const cv_config *config)
         .acquire_timeout_ms = cv_config_duration_ms(config, "database.acquire_timeout"),
     };
 }
+
+cv_migrations_source cv__app_migrations_source(const cv_app *app)
+{
+    cv_migrations_source source = {
+        .folder = cv_config_text(app->config, "migrations.dir"),
+        .embedded = app->embedded,
+        .embedded_count = app->embedded_count,
+    };
+    if (!source.folder && source.embedded_count == 0)
+        source.folder = CV__MIGRATIONS_FOLDER;
+    return source;
+}

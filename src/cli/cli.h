@@ -67,9 +67,6 @@ void cv__print_help(const cv_app *app, const char *name);
 
 /* ---- what commands need ---- */
 
-/** Where migrations come from: --dir, or those compiled in, or the folder "migrations". */
-cv_migrations_source cv__migrations_source(const cv_app *app);
-
 /** Load them and print their warnings on standard error. */
 CV_CHECKED int cv__migrations_load(cv_ctx *cx, const cv_app *app, cv_migrations **ret_migrations);
 

@@ -4,20 +4,6 @@
 #include <covet/json.h>
 #include <stdio.h>
 
-#define DEFAULT_FOLDER "migrations"
-
-cv_migrations_source cv__migrations_source(const cv_app *app)
-{
-    cv_migrations_source source = {
-        .folder = cv_config_text(app->config, "migrations.dir"),
-        .embedded = app->embedded,
-        .embedded_count = app->embedded_count,
-    };
-    if (!source.folder && source.embedded_count == 0)
-        source.folder = DEFAULT_FOLDER;
-    return source;
-}
-
 static int load(cv_ctx *cx, const cv_migrations_source *source, cv_migrations **ret_migrations)
 {
     CV_TRY(cv_migrations_load(cx, source, ret_migrations));
@@ -30,7 +16,7 @@ static int load(cv_ctx *cx, const cv_migrations_source *source, cv_migrations **
 
 int cv__migrations_load(cv_ctx *cx, const cv_app *app, cv_migrations **ret_migrations)
 {
-    cv_migrations_source source = cv__migrations_source(app);
+    cv_migrations_source source = cv__app_migrations_source(app);
     return load(cx, &source, ret_migrations);
 }
 
@@ -178,7 +164,7 @@ static int run_makemigrations(cv_ctx *cx, cv_app *app, int argc, char **argv)
     options.label = args.argc ? args.argv[0] : NULL;
     cv_migrations_source source = {.folder = cv_config_text(app->config, "migrations.dir")};
     if (!source.folder)
-        source.folder = DEFAULT_FOLDER;
+        source.folder = CV__MIGRATIONS_FOLDER;
     options.folder = source.folder;
     cv_migrations *migrations;
     CV_TRY(load(cx, &source, &migrations));
