@@ -61,8 +61,25 @@ CV_API cv_str cv_request_body(const cv_request *req);
 /** The media type of the body without parameters, lower case: "application/json"; the NULL view without one. */
 CV_API cv_str cv_request_media_type(const cv_request *req);
 
-/** The peer's address as text: "127.0.0.1" or "::1". */
+/** The peer's address as text: "127.0.0.1", "::1", or "unix". */
 CV_API const char *cv_request_peer(const cv_request *req);
+/** The client's address: the peer's, or, when the peer is a trusted proxy, the rightmost address of the forwarding
+ * header that is not one. Unparsable entries end the walk: the last good one counts. */
+CV_API const char *cv_request_client(const cv_request *req);
+/** "http" or "https", and the host asked for (Host header or absolute target; NULL view for HTTP/1.0 without one): as a
+ *  trusted proxy tells, else as the connection is. */
+CV_API const char *cv_request_scheme(const cv_request *req);
+CV_API cv_str cv_request_host(const cv_request *req);
+
+/** The identity of the request: what the middleware cv_use_request_id took or made; "" without it. */
+CV_API const char *cv_request_id(const cv_request *req);
+
+/** Which of `types` ("text/html", "application/json") the client likes best by its Accept header (RFC 9110 12.5.1); the
+ *  first without one; -1 when it accepts none of them. The same for encodings ("br", "identity") by Accept-Encoding:
+ *  those the header does not name have quality 0, "identity" is acceptable unless refused, and alone without the
+ * header; -1 when none is. Malformed members are left out. */
+CV_API int cv_request_prefers(const cv_request *req, const char *const *types, size_t count);
+CV_API int cv_request_prefers_encoding(const cv_request *req, const char *const *encodings, size_t count);
 
 /** What cv_router_add was given as `arg` for the route that matched. */
 CV_API void *cv_request_route_arg(const cv_request *req);

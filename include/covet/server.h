@@ -8,6 +8,12 @@ CV_BEGIN_DECLS
 
 typedef struct cv_server cv_server;
 
+/* The header by which proxies tell for whom they speak; believed only from trusted ones. */
+typedef enum cv_forwarded {
+    CV_FORWARDED_X,        /* X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host */
+    CV_FORWARDED_STANDARD, /* Forwarded (RFC 7239) */
+} cv_forwarded;
+
 /* Every limit has a default that is safe in public; 0 takes it. */
 typedef struct cv_server_options {
     const char *host;           /* NULL: "127.0.0.1" */
@@ -27,6 +33,9 @@ typedef struct cv_server_options {
     size_t min_body_rate, min_write_rate;
     int64_t shutdown_timeout_ms; /* graceful stop: 10 s, then the rest is cut */
     bool access_log;             /* one line a request at CV_LOG_INFO */
+
+    cv_forwarded forwarded; /* which header trusted proxies set */
+    bool development;       /* error replies tell their story: cause chain, file and line */
 } cv_server_options;
 
 /** Bind and listen; requests are taken from the next suspension on. The router is kept by reference and must outlive

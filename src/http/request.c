@@ -15,6 +15,11 @@ int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser, stru
     req->started_ns = 0;
     req->route = NULL;
     req->allowed = 0;
+    req->id = "";
+    req->origin = NULL;
+    req->decoded_body = cv_str_make(NULL, 0);
+    req->body_filter = NULL;
+    req->coding_known = false;
     req->reached = req->unreplied = req->value_count = 0;
     cv_str raw = cv__parser_text(parser, parser->head.path);
     char *decoded = NULL;
@@ -96,6 +101,8 @@ cv_str cv_request_header(const cv_request *req, const char *wanted_name)
 
 cv_str cv_request_body(const cv_request *req)
 {
+    if (req->decoded_body.ptr)
+        return req->decoded_body;
     return cv_str_make(req->parser->data + req->parser->body_at, req->parser->body_len);
 }
 
@@ -115,6 +122,11 @@ cv_str cv_request_media_type(const cv_request *req)
 const char *cv_request_peer(const cv_request *req)
 {
     return req->connection ? cv__connection_peer(req->connection) : "";
+}
+
+const char *cv_request_id(const cv_request *req)
+{
+    return req->id;
 }
 
 /* ---- what the route says ---- */

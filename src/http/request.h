@@ -30,6 +30,16 @@ typedef struct cv__match {
     cv__span params[CV__MAX_PARAMS]; /* the values of the route's parameters, in the decoded path */
 } cv__match;
 
+/* What stands between a streamed body and its reader, such as decompression. It takes what it needs from
+ * cv__body_read_raw. */
+typedef struct cv__body_filter {
+    /** As cv_body_read: `*ret_len` is 0 at the end. Suspends. */
+    int (*read)(cv_ctx *cx, cv_request *req, struct cv__body_filter *filter, void *buffer, size_t size,
+                size_t *ret_len);
+} cv__body_filter;
+
+struct cv__origin;
+
 /* A value that middleware left. */
 typedef struct cv__request_value {
     const void *key;
@@ -48,8 +58,13 @@ struct cv_request {
     unsigned allowed;
     cv_str params[CV__MAX_PARAMS]; /* the values of the route's parameters */
 
-    size_t reached,
-        unreplied; /* middleware of the route's chain: how far the way in went, how far the way out is left */
+    const char *id;                  /* "" until given */
+    const struct cv__origin *origin; /* whom trusted proxies speak for; NULL until asked for */
+    cv_str decoded_body;             /* in place of the body as sent; or the NULL view */
+    cv__body_filter *body_filter;    /* of a streamed body; or NULL */
+    bool coding_known;               /* somebody has judged Content-Encoding */
+
+    size_t reached, unreplied; /* middleware of the route's chain: how far in the request went; what is left to reply */
     size_t value_count;
     cv__request_value values[CV__MAX_VALUES];
 };
@@ -58,6 +73,9 @@ struct cv_request {
  *  arena where it has escapes). CV_E_NOMEM, CV_E_LIMIT. */
 CV_CHECKED int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser,
                                 struct cv__connection *connection);
+
+/** Whether the request came from a trusted proxy (forwarded.c). */
+bool cv__request_peer_is_trusted(const cv_request *req);
 
 /* ---- middleware.c: the way of a request through the chain of its route ---- */
 

@@ -2,6 +2,7 @@
 #ifndef COVET_SRC_HTTP_SERVER_H
 #define COVET_SRC_HTTP_SERVER_H
 
+#include "http/networks.h"
 #include "http/parser.h"
 #include "rt/wait.h"
 #include <covet/list.h>
@@ -39,6 +40,7 @@ struct cv_server {
     cv_router *router;
     cv_server_options options; /* without zeros */
     cv__parser_limits limits;
+    const cv__networks *trusted; /* proxies that are believed; NULL: nobody */
     uv_poll_t listener;
     int listener_fd;
     int port;

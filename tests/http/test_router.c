@@ -279,18 +279,20 @@ static void test_limits_come_from_the_nearest_group(void **state)
                                                            .limits = {.timeout_ms = 5},
                                                            .stream_body = true,
                                                            .exclude_from_log = true}));
-    assert_ok(f->cx, cv_route_group_add(f->cx, inner, CV_GET, "/b", echo, NULL));
+    assert_ok(f->cx, cv_route_group_add(f->cx, inner, CV_GET | CV_PUT, "/b", echo, NULL));
     assert_ok(f->cx, add(f, CV_GET, "/c"));
     assert_ok(f->cx, cv__router_freeze(f->cx, f->router));
     const struct {
         size_t body;
         int64_t timeout_ms;
-    } expected[] = {{50, 5}, {50, 7}, {0, 9}, {0, 9}};
+        const char *label;
+    } expected[] = {{50, 5, "GET /o/a"}, {50, 7, "GET,PUT /o/b"}, {0, 9, "GET /c"}, {0, 9, "none"}};
     for (size_t i = 0; i < 4; i++) {
         const cv__route *route = cv__router_route_at(f->router, i);
         assert_int_equal(route->index, i);
         assert_int_equal(route->limits.max_body_bytes, expected[i].body);
         assert_int_equal(route->limits.timeout_ms, expected[i].timeout_ms);
+        assert_string_equal(route->label, expected[i].label);
         assert_int_equal(route->stream_body && route->exclude_from_log, i == 0);
     }
     assert_int_equal(cv__router_route_count(f->router), 3);
