@@ -45,6 +45,10 @@ CV_API CV_CHECKED int cv_log_level_parse(cv_str text, cv_log_level *ret_level);
 /** Write one line. `log` NULL writes nothing. A line longer than 16 KiB is cut and marked. */
 CV_API void cv_log_write(cv_log *log, cv_log_level level, const char *event, const cv_log_field *fields, size_t count);
 
+/** The log of the context, which adds what belongs to each of its lines, such as the request's identity; NULL without
+ *  one. Lives as long as the context. */
+CV_API cv_log *cv_ctx_log(const cv_ctx *cx);
+
 /** Write the error of a context with its whole cause chain. */
 CV_API void cv_log_error(cv_log *log, cv_log_level level, const char *event, const cv_error *error);
 

@@ -61,6 +61,40 @@ CV_API bool cv_response_was_cut(const cv_response *res);
 /** Nanoseconds of cv_now_ns at which the request's head was complete. */
 CV_API int64_t cv_request_started_ns(const cv_request *req);
 
+/* ---- what Covet brings ---- */
+
+/* All of them keep what they need in the router's memory; texts given to them are copied. CV_E_STATE after the router
+ * was frozen, CV_E_INVALID, CV_E_NOMEM. Options may be NULL. */
+
+/** Give each request an identity: taken from `header` ("X-Request-Id" when NULL) if `trust` says so or the peer is a
+ *  trusted proxy, and it has 1 to 128 characters of [A-Za-z0-9._-]; otherwise a new UUID (version 7). It is sent back
+ * in that header and stands as `request_id` in every line that is logged through cv_ctx_log, here and in fibers that
+ * are spawned, and in problem documents. */
+typedef struct cv_request_id_options {
+    const char *header;
+    bool trust;
+} cv_request_id_options;
+CV_API CV_CHECKED int cv_use_request_id(cv_ctx *cx, cv_route_group *group, const cv_request_id_options *options);
+
+/** Security headers where the handler has not set them: X-Content-Type-Options: nosniff, X-Frame-Options: DENY,
+ *  Referrer-Policy: strict-origin-when-cross-origin, Cross-Origin-Opener-Policy: same-origin, Content-Security-Policy
+ *  (NULL: "default-src 'self'; base-uri 'self'; frame-ancestors 'none'; object-src 'none'; form-action 'self'"; ""
+ * leaves it out), Permissions-Policy when given, Strict-Transport-Security for https requests when hsts_max_age_s is
+ * not 0. */
+typedef struct cv_security_headers_options {
+    const char *content_security_policy, *permissions_policy, *referrer_policy, *frame_options;
+    int64_t hsts_max_age_s;
+    bool hsts_subdomains;
+} cv_security_headers_options;
+CV_API CV_CHECKED int cv_use_security_headers(cv_ctx *cx, cv_route_group *group,
+                                              const cv_security_headers_options *options);
+
+/** Refuse (421) requests whose host is none of `hosts` ("example.org", "*.example.org", with the port left out). */
+CV_API CV_CHECKED int cv_use_allowed_hosts(cv_ctx *cx, cv_route_group *group, const char *const *hosts, size_t count);
+
+/** A deadline for the group's requests, shorter than the server's (see also cv_route_limits). */
+CV_API CV_CHECKED int cv_use_timeout(cv_ctx *cx, cv_route_group *group, int64_t timeout_ms);
+
 CV_END_DECLS
 
 #endif

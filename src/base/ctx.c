@@ -1,6 +1,7 @@
 /* The context: its life, memory that reports, the deadline, and scopes. */
 #include "base/ctx.h"
 #include "base/arena.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ void cv__ctx_inherit(cv_ctx *child, const cv_ctx *parent)
 {
     child->deadline_ns = parent->deadline_ns;
     child->runtime = parent->runtime;
-    child->log = parent->log;
+    child->log = cv__log_inherit(child->arena, parent->log);
     child->metrics = parent->metrics;
     child->app = parent->app;
     child->registry = parent->registry;

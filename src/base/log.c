@@ -2,6 +2,9 @@
  *
  * Bounds: a text takes at most TEXT_MAX bytes, a line LINE_MAX; a field that does not fit is left out whole, which
  * keeps JSON well-formed, and the line says so. */
+#include "base/log.h"
+
+#include "base/ctx.h"
 #include "base/f64.h"
 #include "base/secret.h"
 #include <covet/json.h>
@@ -17,6 +20,10 @@ enum { LINE_BYTES = 16 * 1024, TEXT_BYTES = 4096, TAIL_BYTES = 64 };
 struct cv_log {
     _Atomic int level;
     cv_log_options options;
+    /* Of a view: the log that it writes to, and the field that it adds. */
+    cv_log *base;
+    const char *name;
+    cv_str value;
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
@@ -39,13 +46,43 @@ void cv_log_free(cv_log *log)
     free(log);
 }
 
+cv_log *cv_ctx_log(const cv_ctx *cx)
+{
+    return cx->log;
+}
+
+static cv_log *base_of(const cv_log *log)
+{
+    return log && log->base ? log->base : (cv_log *)(uintptr_t)log;
+}
+
+cv_log *cv__log_with(cv_arena *arena, const cv_log *log, const char *name, cv_str value)
+{
+    cv_log *view = log ? cv_arena_alloc(arena, sizeof *view) : NULL;
+    if (!view)
+        return NULL;
+    *view = (cv_log){.base = base_of(log), .name = cv_arena_strdup(arena, name)};
+    view->value = cv_str_make(cv_arena_strndup(arena, value.ptr, value.len), value.len);
+    return view->name && view->value.ptr ? view : NULL;
+}
+
+cv_log *cv__log_inherit(cv_arena *arena, cv_log *log)
+{
+    if (!log || !log->base)
+        return log;
+    cv_log *view = cv__log_with(arena, log, log->name, log->value);
+    return view ? view : log->base;
+}
+
 bool cv_log_enabled(const cv_log *log, cv_log_level level)
 {
+    log = base_of(log);
     return log && level < CV_LOG_OFF && (int)level >= atomic_load_explicit(&log->level, memory_order_relaxed);
 }
 
 void cv_log_set_level(cv_log *log, cv_log_level level)
 {
+    log = base_of(log);
     if (log)
         atomic_store_explicit(&log->level, (int)level, memory_order_relaxed);
 }
@@ -229,11 +266,12 @@ void cv_log_write(cv_log *log, cv_log_level level, const char *event, const cv_l
         return;
     int error_number = errno;
     struct line line;
-    start_line(&line, log, level, event);
-    for (size_t i = 0; i < count; i++)
-        if (!add_field(&line, fields[i].name ? fields[i].name : "?", fields[i].value))
-            break;
-    finish_line(&line, log);
+    const cv_log *base = base_of(log);
+    start_line(&line, base, level, event);
+    bool room = !log->base || add_field(&line, log->name, cv_value_str(log->value));
+    for (size_t i = 0; room && i < count; i++)
+        room = add_field(&line, fields[i].name ? fields[i].name : "?", fields[i].value);
+    finish_line(&line, base);
     errno = error_number;
 }
 

@@ -1,3 +1,4 @@
+#include "http/request.h"
 #include "http/response.h"
 
 #include <covet/json.h>
@@ -25,7 +26,8 @@ static void write_member(cv_json_writer *json, const char *name, const char *tex
     cv_json_text(json, text);
 }
 
-void cv__problem_write(cv_buf *out, int status, const char *title, const char *detail, const cv_error *error)
+void cv__problem_write(cv_buf *out, int status, const char *title, const char *detail, const cv_error *error,
+                       const char *request_id)
 {
     cv_json_writer json;
     cv_json_writer_init(&json, out, 0);
@@ -40,13 +42,15 @@ void cv__problem_write(cv_buf *out, int status, const char *title, const char *d
         if (error->field_count)
             write_fields(&json, error);
     }
+    write_member(&json, "request_id", request_id);
     cv_json_object_end(&json);
 }
 
 static int make(cv_ctx *cx, cv_response *res, int status, const char *title, const char *detail, const cv_error *error)
 {
+    const char *request_id = res->request && *res->request->id ? res->request->id : NULL;
     cv_buf_clear(&res->body);
-    cv__problem_write(&res->body, status, title, detail, error);
+    cv__problem_write(&res->body, status, title, detail, error, request_id);
     if (res->body.error)
         return cv_fail(cx, res->body.error, "could not write the problem document: %s", cv_error_text(res->body.error));
     CV_TRY(cv_response_header(res, "Content-Type", "application/problem+json"));

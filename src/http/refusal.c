@@ -8,7 +8,7 @@ static void write_reply(cv__connection *connection, cv__refusal refusal, cv_buf 
 {
     cv_buf body;
     cv_buf_init(&body, 0);
-    cv__problem_write(&body, refusal.status, cv_http_reason(refusal.status), refusal.reason, NULL);
+    cv__problem_write(&body, refusal.status, cv_http_reason(refusal.status), refusal.reason, NULL, NULL);
     cv__field type = {CV_STR("Content-Type"), CV_STR("application/problem+json")};
     cv_response res = {.status = refusal.status, .minor_version = 1, .fields = &type, .field_count = 1};
     cv__response_head(&res, cv__server_date(connection->server), CV__FRAMING_LENGTH, body.len, out);

@@ -103,9 +103,10 @@ typedef enum cv__framing {
  *  HTTP date. Failures are in the buffer's error. */
 void cv__response_head(const cv_response *res, cv_str date, cv__framing framing, uint64_t content_length, cv_buf *out);
 
-/** The body of a problem document (RFC 9457) of type "about:blank"; `detail` and `error` may be NULL. Of `error` the
- *  hint and the bad fields are taken. Failures are in the buffer's error. */
-void cv__problem_write(cv_buf *out, int status, const char *title, const char *detail, const cv_error *error);
+/** The body of a problem document (RFC 9457) of type "about:blank"; `detail`, `error` and `request_id` may be NULL. Of
+ *  `error` the hint and the bad fields are taken. Failures are in the buffer's error. */
+void cv__problem_write(cv_buf *out, int status, const char *title, const char *detail, const cv_error *error,
+                       const char *request_id);
 
 /** Make the problem document of the context's error the reply, also where a handler could not reply any more because of
  *  an open transaction. CV_E_LIMIT, CV_E_NOMEM. */

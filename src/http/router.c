@@ -18,7 +18,6 @@ cv_router *cv_router_new(void)
     router->root = (cv_route_group){.router = router, .prefix = "", .last_use = &router->root.uses};
     router->last_group = &router->root;
     router->missing.group = &router->root;
-    router->missing.label = "none";
     return router;
 }
 
@@ -180,23 +179,6 @@ static int check_spec(cv_ctx *cx, const char *text, const cv_route_spec *spec)
     return 0;
 }
 
-/* "GET,PUT /books/{id:int}" */
-static const char *make_label(cv_arena *arena, unsigned methods, const char *pattern)
-{
-    cv_buf text;
-    cv_buf_init_arena(&text, arena, 0);
-    for (unsigned method = CV_GET; method <= CV_OPTIONS; method <<= 1) {
-        if (!(methods & method))
-            continue;
-        if (text.len)
-            cv_buf_add_char(&text, ',');
-        cv_buf_add_text(&text, cv_method_name((cv_method)method));
-    }
-    cv_buf_add_char(&text, ' ');
-    cv_buf_add_text(&text, pattern);
-    return text.error ? NULL : text.data;
-}
-
 static void fill_route(cv__route *added, cv_route_group *group, const cv_route_spec *spec)
 {
     added->methods = spec->methods;
@@ -226,7 +208,7 @@ static int add(cv_ctx *cx, cv_route_group *group, const char *text, const cv_rou
     for (; at && depth < pattern.segment_count; depth++)
         at = add_child(router->arena, at, &pattern.segments[depth]);
     cv__route *added = at ? make_route(router->arena, text, &pattern) : NULL;
-    if (!added || !(added->label = make_label(router->arena, spec->methods, added->pattern)))
+    if (!added)
         return no_memory(cx);
     CV_TRY(list_route(cx, router, added));
     fill_route(added, group, spec);

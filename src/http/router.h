@@ -48,7 +48,6 @@ typedef struct cv__route {
     struct cv_route_group *group;
     cv_route_limits limits; /* since the freeze with those of the groups; what is 0 then is the server's */
     bool stream_body, exclude_from_log;
-    const char *label; /* "GET /books/{id:int}"; "none" for the route that stands for none */
     size_t index;      /* 0 ... cv__router_route_count - 1 in the order added */
     cv__param_name *params;
     size_t param_count;

@@ -286,7 +286,7 @@ static void test_limits_come_from_the_nearest_group(void **state)
         size_t body;
         int64_t timeout_ms;
         const char *label;
-    } expected[] = {{50, 5, "GET /o/a"}, {50, 7, "GET,PUT /o/b"}, {0, 9, "GET /c"}, {0, 9, "none"}};
+    } expected[] = {{50, 5, "GET /o/a"}, {50, 7, "GET,PUT /o/b"}, {0, 9, "GET /c"}, {0, 9, "http request without a route"}};
     for (size_t i = 0; i < 4; i++) {
         const cv__route *route = cv__router_route_at(f->router, i);
         assert_int_equal(route->index, i);

@@ -10,44 +10,6 @@ static const struct {
 
 enum { SIBLINGS = sizeof siblings / sizeof siblings[0] };
 
-/* ---- Accept-Encoding ---- */
-
-/* The quality that a header gives a coding, in thousandths; -1: it does not name it. */
-static int quality_of(cv_str header, cv_str coding)
-{
-    cv_str element;
-    while (cv_str_split(&header, ',', &element)) {
-        cv_str rest = element, name;
-        double quality = 1;
-        cv_str_split(&rest, ';', &name);
-        ptrdiff_t at = cv_str_find(rest, CV_STR("q="));
-        if (!cv_str_equal_nocase(cv_str_trim(name), coding))
-            continue;
-        if (at >= 0 && cv_str_to_f64(cv_str_trim(cv_str_sub(rest, (size_t)at + 2, rest.len)), &quality) < 0)
-            quality = 0;
-        return (int)(quality * 1000);
-    }
-    return -1;
-}
-
-static int cv_request_prefers_encoding(const cv_request *req, const char *const *codings, size_t count)
-{
-    cv_str header = cv_request_header(req, "accept-encoding");
-    int best = -1, best_quality = 0;
-    for (size_t i = 0; i < count; i++) {
-        int quality = quality_of(header, cv_str_of(codings[i]));
-        if (quality < 0)
-            quality = i + 1 == count;
-        if (quality > best_quality) {
-            best = (int)i;
-            best_quality = quality;
-        }
-    }
-    return best;
-}
-
-/* ---- siblings ---- */
-
 /* The sibling as a regular file, or NULL when there is none. */
 static int open_sibling(cv_ctx *cx, const cv__file *file, const char *ending, cv__file **ret_sibling)
 {
