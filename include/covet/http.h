@@ -58,6 +58,17 @@ CV_API bool cv_request_header_next(const cv_request *req, size_t *position, cv_s
 /** The body: complete, decoded from its transfer coding; empty when there is none. */
 CV_API cv_str cv_request_body(const cv_request *req);
 
+/** For routes with `stream_body`: read on; `*ret_len` is 0 at the end of the body. The client is told to send (100
+ * Continue) at the first read, and feels backpressure while nothing is read. Suspends. CV_E_TOO_LARGE beyond the
+ * route's limit, CV_E_BAD_REQUEST for malformed coding, CV_E_CONNECTION_LOST when the body ended too early,
+ * CV_E_TIMEOUT. What the handler does not read is thrown away up to 256 KiB, beyond that the connection closes after
+ * the reply. On other routes it reads from the body that is there. */
+CV_API CV_CHECKED int cv_body_read(cv_ctx *cx, cv_request *req, void *buffer, size_t size, size_t *ret_len);
+
+/** A trailer field (RFC 9112 7.1.2), after the body was read to its end; the NULL view when absent. Trailers are never
+ * merged into the headers. */
+CV_API cv_str cv_request_trailer(const cv_request *req, const char *name);
+
 /** The media type of the body without parameters, lower case: "application/json"; the NULL view without one. */
 CV_API cv_str cv_request_media_type(const cv_request *req);
 
@@ -149,6 +160,11 @@ CV_API CV_CHECKED int cv_stream_start(cv_ctx *cx, cv_response *res, int status, 
                                       int64_t content_length);
 CV_API CV_CHECKED int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len);
 CV_API CV_CHECKED int cv_stream_end(cv_ctx *cx, cv_response *res);
+
+/** An additional informational or trailing part: a trailer for a chunked stream, sent by cv_stream_end; announce it
+ * with the header Trailer before the start. Ignored for HTTP/1.0. CV_E_INVALID, CV_E_STATE when the reply is not
+ * chunked. */
+CV_API CV_CHECKED int cv_stream_trailer(cv_ctx *cx, cv_response *res, const char *name, const char *value);
 
 /** Give what was written so far to the client at once (after compression, which otherwise keeps some back). Suspends.
  *  Errors as for cv_stream_write. */

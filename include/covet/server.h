@@ -16,16 +16,18 @@ typedef enum cv_forwarded {
 
 /* Every limit has a default that is safe in public; 0 takes it. */
 typedef struct cv_server_options {
-    const char *host;           /* NULL: "127.0.0.1" */
-    int port;                   /* 0: a free one (see cv_server_port) */
-    int backlog;                /* 511 */
-    size_t max_connections;     /* 10,000; further ones wait in the backlog */
-    size_t max_header_bytes;    /* request line and headers: 32 KiB, then 431 (414 for the target) */
-    size_t max_headers;         /* 100, then 431 */
-    size_t max_body_bytes;      /* 2 MiB, then 413 */
-    int64_t header_timeout_ms;  /* first byte to end of headers: 10 s, then 408 */
-    int64_t idle_timeout_ms;    /* between requests: 60 s, then closed */
-    int64_t request_timeout_ms; /* deadline of the handler's context: 30 s, then 503 */
+    const char *host;                   /* NULL: "127.0.0.1" */
+    int port;                           /* 0: a free one (see cv_server_port) */
+    int backlog;                        /* 511 */
+    size_t max_connections;             /* 10,000; further ones wait in the backlog */
+    size_t max_header_bytes;            /* request line and headers: 32 KiB, then 431 */
+    size_t max_target_bytes;            /* 8 KiB, at most 64 KiB, then 414 */
+    size_t max_headers;                 /* 100, then 431; the same for trailers */
+    size_t max_body_bytes;              /* 2 MiB, then 413; routes may have their own (router.h) */
+    size_t max_requests_per_connection; /* 10,000, then "Connection: close" */
+    int64_t header_timeout_ms;          /* first byte to end of headers: 10 s, then 408 */
+    int64_t idle_timeout_ms;            /* between requests: 60 s, then closed */
+    int64_t request_timeout_ms;         /* deadline of the handler's context: 30 s, then 503 */
     /* The body must come at min_body_rate over each window of body_timeout_ms (10 s), else 408; the reply must be taken
      * at min_write_rate over each window of write_timeout_ms (10 s), else the connection is cut. Bytes a second: 500.
      */

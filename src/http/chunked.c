@@ -22,9 +22,9 @@ enum {
     FINAL_LF,
 };
 
-void cv__chunked_init(cv__chunked *chunked)
+void cv__chunked_init(cv__chunked *chunked, cv_buf *trailers)
 {
-    *chunked = (cv__chunked){.state = CHUNK_SIZE};
+    *chunked = (cv__chunked){.state = CHUNK_SIZE, .trailers = trailers};
 }
 
 static bool is_text(char c)
@@ -120,8 +120,10 @@ static bool take_extension(cv__chunked *chunked, char c)
 
 static bool take_trailer_start(cv__chunked *chunked, char c)
 {
-    if (c != '\r')
+    if (c != '\r') {
+        cv_buf_add_char(chunked->trailers, c);
         return take_token(chunked, c, TRAILER);
+    }
     chunked->state = FINAL_LF;
     return true;
 }
@@ -156,8 +158,10 @@ static bool take_framing(cv__chunked *chunked, char c)
     case TRAILER_START:
         return take_trailer_start(chunked, c);
     case TRAILER:
+        cv_buf_add_char(chunked->trailers, c);
         return take_text(chunked, c, TRAILER_LF);
     default: /* TRAILER_LF */
+        cv_buf_add_char(chunked->trailers, c);
         return expect(chunked, c, '\n', TRAILER_START);
     }
 }

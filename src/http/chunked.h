@@ -16,7 +16,8 @@ typedef enum cv__chunked_result {
     CV__CHUNKED_TOO_LARGE
 } cv__chunked_result;
 
-void cv__chunked_init(cv__chunked *chunked);
+/** `trailers` takes the lines of the trailer section; kept by reference. */
+void cv__chunked_init(cv__chunked *chunked, cv_buf *trailers);
 
 /** Decode in place. `data[0 .. *body_len)` is the body so far, `data[*body_len .. len)` coded bytes. Afterwards
  * `*body_len` has grown by what was decoded and `*ret_used` coded bytes were taken; after MORE that is all of them. The

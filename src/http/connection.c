@@ -1,15 +1,18 @@
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include "http/router.h"
 #include <assert.h>
 #include <covet/fiber.h>
 #include <stdlib.h>
 
-/* What a lingering connection may still send before it is closed in any case. */
+/* What a lingering connection may still send before it is closed in any case, and how much of a body that nobody reads
+ * is taken so that the connection can go on. */
 #define LINGER_BYTES ((size_t)16 << 20)
+#define DRAIN_BYTES  ((size_t)256 << 10)
 
-static void advance(cv__connection *connection, cv__parse result);
-static void on_writable(cv__connection *connection);
+static void look_on(cv__connection *connection);
+static void go_on(cv__connection *connection);
 
 static void unref(cv__connection *connection)
 {
@@ -27,7 +30,20 @@ static void unref(cv__connection *connection)
 static void begin_body_window(cv__connection *connection)
 {
     connection->received_before = connection->received;
+    connection->body_waited_ns = 0;
     cv__timeout_set(connection, CV__TIMEOUT_BODY);
+}
+
+/* A connection that was idle and answered without waiting keeps its place in the list: its time limit is exact to a
+ * 64th part, and a busy connection does not touch the list with each request. */
+static void begin_idle(cv__connection *connection)
+{
+    const struct cv_server *server = connection->server;
+    int64_t duration_ns = server->durations_ns[CV__TIMEOUT_IDLE];
+    int64_t left_ns = connection->waiting.at_ns - cv__loop_now_ns(server->main);
+    if (connection->waiting_kind != CV__TIMEOUT_IDLE || !cv_list_is_linked(&connection->waiting.link) ||
+        left_ns < duration_ns - duration_ns / 64)
+        cv__timeout_set(connection, CV__TIMEOUT_IDLE);
 }
 
 /* The one place that changes the state: each lives in its list. */
@@ -40,27 +56,49 @@ static void enter(cv__connection *connection, cv__connection_state state)
     connection->state = state;
     switch (state) {
     case CV__CONNECTION_IDLE:
-        cv__timeout_set(connection, CV__TIMEOUT_IDLE);
+        begin_idle(connection);
         break;
     case CV__CONNECTION_HEAD:
         cv__timeout_set(connection, CV__TIMEOUT_HEADER);
         break;
     case CV__CONNECTION_BODY:
+    case CV__CONNECTION_DRAINING:
         begin_body_window(connection);
         break;
     case CV__CONNECTION_LINGERING:
         cv__timeout_set(connection, CV__TIMEOUT_LINGER);
         break;
-    case CV__CONNECTION_RUNNING:
+    case CV__CONNECTION_RUNNING: /* cv__connection_leaving takes it out of the idle ones when it lasts */
+        if (connection->waiting_kind != CV__TIMEOUT_IDLE)
+            cv_list_remove(&connection->waiting.link);
+        break;
+    case CV__CONNECTION_WRITING:
     case CV__CONNECTION_CLOSING:
         cv_list_remove(&connection->waiting.link);
         break;
     }
 }
 
+void cv__connection_leaving(cv__connection *connection)
+{
+    bool was_open = connection->state != CV__CONNECTION_CLOSING;
+    if (connection->waiting_kind == CV__TIMEOUT_IDLE)
+        cv_list_remove(&connection->waiting.link);
+    cv__connection_settle(connection);
+    if (was_open && connection->state == CV__CONNECTION_CLOSING)
+        cv_cancel(connection->fiber);
+}
+
 static void on_closed(cv__transport *transport)
 {
     unref(transport->owner);
+}
+
+static void wake(cv__waiter **waiter, int result)
+{
+    if (*waiter)
+        cv__wake(*waiter, result);
+    *waiter = NULL;
 }
 
 void cv__connection_cut(cv__connection *connection, bool reset)
@@ -70,9 +108,8 @@ void cv__connection_cut(cv__connection *connection, bool reset)
     enter(connection, CV__CONNECTION_CLOSING);
     cv_list_remove(&connection->all);
     cv_list_remove(&connection->writing.link);
-    if (connection->writer)
-        cv__wake(connection->writer, 0);
-    connection->writer = NULL;
+    wake(&connection->writer, 0);
+    wake(&connection->reader, 0);
     connection->transport->ops->close(connection->transport, reset);
     cv__server_connection_left(connection->server);
 }
@@ -88,25 +125,73 @@ void cv__connection_update(cv__connection *connection)
                                      (connection->reading ? CV__READABLE : 0u) | (writing ? CV__WRITABLE : 0u));
 }
 
-static void stop_reading(cv__connection *connection)
+static void set_reading(cv__connection *connection, bool reading)
 {
-    connection->reading = false;
+    reading = reading && !connection->peer_gone;
+    if (reading == connection->reading)
+        return;
+    connection->reading = reading;
     cv__connection_update(connection);
 }
 
-/* While a request runs, reading goes on to notice that the client has left. Bytes that come instead belong to the next
- * request: as many are kept as the buffer has room for. */
+/* While a request runs, reading goes on to notice that the client has left. Bytes that come instead belong to its body,
+ * or to the next request: as many are kept as the buffer has room for. */
+static void receive_more(cv__connection *connection, size_t size)
+{
+    (void)cv__parser_feed(&connection->parser, size);
+    wake(&connection->reader, 0);
+}
+
+static void throw_away(cv__connection *connection, size_t size, size_t most)
+{
+    connection->thrown_away += size;
+    if (connection->thrown_away > most)
+        cv__connection_cut(connection, false);
+}
+
+/* Close our side and read on for a while: closing with unread bytes would reset the connection and take the last reply
+ * from a client that is still sending. */
+static void linger(cv__connection *connection)
+{
+    if (connection->peer_gone) {
+        cv__connection_cut(connection, false);
+        return;
+    }
+    cv__parser_done(&connection->parser);
+    connection->thrown_away = 0;
+    enter(connection, CV__CONNECTION_LINGERING);
+    connection->transport->ops->shutdown(connection->transport);
+    set_reading(connection, true);
+}
+
+/* The reply is out already: a body that breaks the rules, or does not end, ends the connection without a word. */
+static void drain(cv__connection *connection, cv__parse result)
+{
+    if (result == CV__PARSE_REFUSED) {
+        linger(connection);
+        return;
+    }
+    connection->thrown_away += cv__parser_take(&connection->parser, NULL, SIZE_MAX);
+    if (result == CV__PARSE_DONE)
+        look_on(connection);
+    else if (connection->thrown_away > DRAIN_BYTES)
+        linger(connection);
+}
+
+static void advance(cv__connection *connection, cv__parse result);
+
 static void receive(cv__connection *connection, size_t size)
 {
     connection->received += size;
     switch (connection->state) {
     case CV__CONNECTION_LINGERING:
-        connection->lingered_bytes += size;
-        if (connection->lingered_bytes > LINGER_BYTES)
-            cv__connection_cut(connection, false);
+        throw_away(connection, size, LINGER_BYTES);
         break;
     case CV__CONNECTION_RUNNING:
-        (void)cv__parser_feed(&connection->parser, size);
+        receive_more(connection, size);
+        break;
+    case CV__CONNECTION_DRAINING:
+        drain(connection, cv__parser_feed(&connection->parser, size));
         break;
     default:
         advance(connection, cv__parser_feed(&connection->parser, size));
@@ -114,18 +199,20 @@ static void receive(cv__connection *connection, size_t size)
 }
 
 /* A running request is cancelled, but its reply is still written if it makes one: the client may have closed only its
- * own side. */
+ * own side. One that waits for its body learns that there is no more. */
 static void on_peer_gone(cv__connection *connection)
 {
     connection->peer_gone = true;
-    stop_reading(connection);
+    set_reading(connection, false);
     if (connection->state != CV__CONNECTION_RUNNING)
         cv__connection_cut(connection, false);
+    else if (connection->reader)
+        wake(&connection->reader, 0);
     else if (connection->fiber)
         cv_cancel(connection->fiber);
 }
 
-/* Where the next bytes go; NULL: nowhere while a request runs. */
+/* Where the next bytes go. */
 static char *room_for(cv__connection *connection, size_t *ret_size)
 {
     *ret_size = CV__SCRATCH_BYTES;
@@ -134,19 +221,28 @@ static char *room_for(cv__connection *connection, size_t *ret_size)
     return cv__parser_room(&connection->parser, ret_size);
 }
 
-static void on_readable(cv__connection *connection)
+/* False: nothing came, or nothing fits. */
+static bool read_some(cv__connection *connection)
 {
     size_t size;
     char *room = room_for(connection, &size);
     if (!room && connection->state == CV__CONNECTION_RUNNING) {
-        stop_reading(connection);
-        return;
+        set_reading(connection, false);
+        return false;
     }
     ssize_t got = room ? connection->transport->ops->read(connection->transport, room, size) : UV_ENOMEM;
     if (got > 0)
         receive(connection, (size_t)got);
     else if (got != UV_EAGAIN)
         on_peer_gone(connection);
+    return got != UV_EAGAIN;
+}
+
+static void on_writable(cv__connection *connection)
+{
+    cv__connection_writable(connection);
+    if (connection->state == CV__CONNECTION_WRITING && !connection->pending_len)
+        go_on(connection);
 }
 
 static void on_ready(cv__transport *transport, unsigned events)
@@ -155,47 +251,30 @@ static void on_ready(cv__transport *transport, unsigned events)
     if (events & CV__WRITABLE)
         on_writable(connection);
     if (events & CV__READABLE && connection->reading && connection->state != CV__CONNECTION_CLOSING)
-        on_readable(connection);
-}
-
-static void start_reading(cv__connection *connection)
-{
-    connection->reading = !connection->peer_gone;
-    cv__connection_update(connection);
+        read_some(connection);
 }
 
 /* ---- from bytes to requests ---- */
 
-/* Close our side and read on for a while: closing with unread bytes would reset the connection and take the last reply
- * from a client that is still sending. */
-static void linger(cv__connection *connection)
+/* What was collected is on its way, or has to wait for the peer; then it goes on. */
+static void conclude(cv__connection *connection, cv__after after)
 {
-    if (connection->peer_gone && !connection->pending_len) {
-        cv__connection_cut(connection, false);
+    cv__connection_settle(connection);
+    if (connection->state == CV__CONNECTION_CLOSING)
+        return;
+    connection->after = after;
+    if (!connection->pending_len) {
+        go_on(connection);
         return;
     }
-    cv__parser_done(&connection->parser);
-    enter(connection, CV__CONNECTION_LINGERING);
-    if (!connection->pending_len)
-        connection->transport->ops->shutdown(connection->transport);
-    start_reading(connection);
-}
-
-static void on_writable(cv__connection *connection)
-{
-    cv__connection_writable(connection);
-    if (connection->state != CV__CONNECTION_LINGERING || connection->pending_len)
-        return;
-    if (connection->peer_gone)
-        cv__connection_cut(connection, false);
-    else
-        connection->transport->ops->shutdown(connection->transport);
+    enter(connection, CV__CONNECTION_WRITING);
+    set_reading(connection, false);
 }
 
 static void refuse(cv__connection *connection, cv__refusal refusal)
 {
     if (cv__connection_send_refusal(connection, refusal))
-        linger(connection);
+        conclude(connection, CV__AFTER_CLOSE);
     else
         cv__connection_cut(connection, false);
 }
@@ -208,18 +287,24 @@ static bool spawn(cv__connection *connection)
     int rc = cv__run_now(main, "http request", cv__exchange_run, connection);
     if (pending)
         cv_error_put_back(main, pending);
-    else
+    else if (rc < 0)
         cv_error_clear(main);
     return rc == 0;
+}
+
+static void begin_request(cv__connection *connection)
+{
+    connection->requests++;
+    connection->server->stats.requests_total++;
 }
 
 /* The fiber runs at once: everything is as it finds it. */
 static void start_request(cv__connection *connection)
 {
     connection->holders++;
-    connection->server->stats.requests_total++;
     connection->server->stats.requests_active++;
     enter(connection, CV__CONNECTION_RUNNING);
+    begin_request(connection);
     if (spawn(connection))
         return;
     connection->holders--;
@@ -228,63 +313,232 @@ static void start_request(cv__connection *connection)
     refuse(connection, (cv__refusal){503, "the server is busy"});
 }
 
+/* The head is complete: its route says how large the body may be, and whether the handler reads it itself. Without a
+ * route the body is not waited for. */
+static cv__parse begin_body(cv__connection *connection)
+{
+    cv__parser *parser = &connection->parser;
+    struct cv_server *server = connection->server;
+    const cv__head *head = &parser->head;
+    const cv__route *route = cv__router_match(server->router, head->method, cv__parser_text(parser, head->path),
+                                              head->path_escaped ? server->scratch : NULL, &connection->match);
+    size_t max_bytes = route->limits.max_body_bytes ? route->limits.max_body_bytes : server->limits.max_body_bytes;
+    cv__parse result = cv__parser_body(parser, max_bytes);
+    connection->continue_due = head->expect_continue && parser->len == parser->body_start;
+    if (result != CV__PARSE_MORE || (route->handler && !route->stream_body) || cv__parser_stream(parser))
+        return result;
+    parser->refusal = (cv__refusal){503, "out of memory"};
+    return CV__PARSE_REFUSED;
+}
+
 /* The body is awaited now. A client that asked whether to send it is told so, unless it has begun. */
-static void start_body(cv__connection *connection)
+static void await_body(cv__connection *connection)
+{
+    enter(connection, CV__CONNECTION_BODY);
+    if (connection->continue_due && !cv__connection_write_detached(connection, CV_STR("HTTP/1.1 100 Continue\r\n\r\n")))
+        cv__connection_cut(connection, false);
+    connection->continue_due = false;
+}
+
+/* What is known of the next request, with its body when the head is complete. True: it can be answered. */
+static bool look(cv__connection *connection, cv__parse result)
+{
+    if (result == CV__PARSE_HEAD)
+        result = begin_body(connection);
+    connection->found = result;
+    return result == CV__PARSE_DONE || (result == CV__PARSE_MORE && connection->parser.streaming);
+}
+
+/* A request that is not complete waits for the rest. */
+static void await_rest(cv__connection *connection)
 {
     const cv__parser *parser = &connection->parser;
-    enter(connection, CV__CONNECTION_BODY);
-    if (parser->head.expect_continue && parser->len == parser->body_at &&
-        !cv__connection_write_detached(connection, CV_STR("HTTP/1.1 100 Continue\r\n\r\n")))
-        cv__connection_cut(connection, false);
+    if (connection->found == CV__PARSE_REFUSED)
+        refuse(connection, parser->refusal);
+    else if (parser->body_start && connection->state != CV__CONNECTION_BODY)
+        await_body(connection);
+    else if (!parser->body_start && connection->state != CV__CONNECTION_HEAD)
+        enter(connection, CV__CONNECTION_HEAD);
 }
 
-/* What the parser found decides what comes next. */
 static void advance(cv__connection *connection, cv__parse result)
 {
-    switch (result) {
-    case CV__PARSE_MORE:
-        if (connection->state == CV__CONNECTION_IDLE)
-            enter(connection, CV__CONNECTION_HEAD);
-        break;
-    case CV__PARSE_HEAD:
-        start_body(connection);
-        break;
-    case CV__PARSE_DONE:
+    if (look(connection, result))
         start_request(connection);
-        break;
-    case CV__PARSE_REFUSED:
-        refuse(connection, connection->parser.refusal);
-        break;
+    else
+        await_rest(connection);
+}
+
+static bool is_useless(const cv__connection *connection)
+{
+    return connection->peer_gone || (connection->server->stopping && !cv__parser_has_bytes(&connection->parser));
+}
+
+/* Everything that was said is out: the next request, what is left of the body, or the end. */
+static void go_on(cv__connection *connection)
+{
+    if (connection->after == CV__AFTER_CLOSE) {
+        linger(connection);
+    } else if (connection->parser.streaming && !cv__parser_is_complete(&connection->parser)) {
+        connection->thrown_away = 0;
+        enter(connection, CV__CONNECTION_DRAINING);
+        set_reading(connection, true);
+        drain(connection, connection->found);
+    } else if (connection->found != CV__PARSE_REFUSED && is_useless(connection)) {
+        cv__connection_cut(connection, false);
+    } else if (cv__parser_has_bytes(&connection->parser)) {
+        await_rest(connection);
+        if (connection->state <= CV__CONNECTION_BODY)
+            set_reading(connection, true);
+    } else {
+        enter(connection, CV__CONNECTION_IDLE);
+        set_reading(connection, true);
     }
 }
 
-static void next_request(cv__connection *connection)
+/* Forget the request and look at what came behind it. True: a further one can be answered. */
+static bool find_next(cv__connection *connection)
 {
     cv__parser_next(&connection->parser);
-    enter(connection, CV__CONNECTION_IDLE);
-    if (cv__parser_has_bytes(&connection->parser))
-        advance(connection, cv__parser_feed(&connection->parser, 0));
-    bool incomplete = connection->state <= CV__CONNECTION_BODY;
-    bool useless = connection->peer_gone || (connection->server->stopping && connection->state == CV__CONNECTION_IDLE);
-    if (incomplete && useless)
-        cv__connection_cut(connection, false);
-    else if (incomplete || connection->state == CV__CONNECTION_RUNNING)
-        start_reading(connection);
+    connection->found = CV__PARSE_MORE;
+    return cv__parser_has_bytes(&connection->parser) && look(connection, cv__parser_feed(&connection->parser, 0));
 }
 
-void cv__connection_finished(cv__connection *connection, cv__after after)
+/* From a callback: a body was drained. */
+static void look_on(cv__connection *connection)
+{
+    if (find_next(connection))
+        start_request(connection);
+    else
+        go_on(connection);
+}
+
+bool cv__connection_next(cv__connection *connection, cv__after after)
+{
+    if (connection->state == CV__CONNECTION_CLOSING)
+        return false;
+    if (after == CV__AFTER_CUT) {
+        cv__connection_cut(connection, true);
+        return false;
+    }
+    bool complete = cv__parser_is_complete(&connection->parser);
+    if (after == CV__AFTER_NEXT && complete && find_next(connection)) {
+        begin_request(connection);
+        return true;
+    }
+    if (after == CV__AFTER_NEXT && !complete)
+        connection->found = cv__parser_feed(&connection->parser, 0);
+    conclude(connection, after);
+    return false;
+}
+
+void cv__connection_finished(cv__connection *connection)
 {
     connection->fiber = NULL;
+    cv__connection_settle(connection);
     cv__server_request_left(connection->server);
-    if (connection->state == CV__CONNECTION_RUNNING) {
-        if (after == CV__AFTER_NEXT)
-            next_request(connection);
-        else if (after == CV__AFTER_CLOSE)
-            linger(connection);
-        else
-            cv__connection_cut(connection, true);
-    }
     unref(connection);
+}
+
+/* ---- bodies that are read by the handler ---- */
+
+bool cv__connection_can_drain(const cv__connection *connection)
+{
+    const cv__parser *parser = &connection->parser;
+    if (cv__parser_is_complete(parser))
+        return true;
+    if (connection->continue_due || connection->body_timed_out)
+        return false;
+    return parser->head.chunked || parser->head.content_length - parser->body_taken <= DRAIN_BYTES;
+}
+
+/* Whether the window of the minimum rate, of which only the waiting counts, is over without enough. */
+static bool is_too_slow(cv__connection *connection)
+{
+    const cv_server_options *options = &connection->server->options;
+    uint64_t wanted = options->min_body_rate * (uint64_t)options->body_timeout_ms / 1000;
+    return connection->received - connection->received_before < (wanted ? wanted : 1);
+}
+
+static void body_expired(cv__connection *connection)
+{
+    if (!is_too_slow(connection)) {
+        begin_body_window(connection);
+        return;
+    }
+    connection->body_timed_out = true;
+    if (connection->state == CV__CONNECTION_BODY)
+        refuse(connection, (cv__refusal){408, "the body did not arrive in time"});
+    else if (connection->state == CV__CONNECTION_DRAINING)
+        cv__connection_cut(connection, false);
+    else
+        wake(&connection->reader, 0);
+}
+
+static int wait_body(cv_ctx *cx, cv__connection *connection)
+{
+    int64_t start_ns = cv__loop_now_ns(cx), waited_ns = connection->body_waited_ns;
+    uint64_t before = connection->received_before;
+    bool goes_on = waited_ns > 0;
+    cv__waiter waiter;
+    cv__waiter_init(cx, &waiter);
+    waiter.what = "read the body";
+    connection->reader = &waiter;
+    begin_body_window(connection);
+    if (goes_on) {
+        connection->received_before = before;
+        connection->body_waited_ns = waited_ns;
+    }
+    set_reading(connection, true);
+    int rc = cv__wait(cx, &waiter);
+    connection->reader = NULL;
+    if (connection->state != CV__CONNECTION_CLOSING && connection->waiting_kind == CV__TIMEOUT_BODY)
+        cv_list_remove(&connection->waiting.link);
+    connection->body_waited_ns += cv__loop_now_ns(cx) - start_ns;
+    if (connection->body_waited_ns >= connection->server->durations_ns[CV__TIMEOUT_BODY]) {
+        connection->body_timed_out |= is_too_slow(connection);
+        connection->body_waited_ns = 0;
+    }
+    return rc;
+}
+
+static int send_continue(cv_ctx *cx, cv__connection *connection)
+{
+    cv_str text = CV_STR("HTTP/1.1 100 Continue\r\n\r\n");
+    connection->continue_due = false;
+    CV_TRY(cv__connection_write(cx, connection, &(struct iovec){(void *)(uintptr_t)text.ptr, text.len}, 1));
+    return cv__connection_flush(cx, connection);
+}
+
+/* Why the body cannot be read on; 0: it can. */
+static int body_problem(cv_ctx *cx, const cv__connection *connection)
+{
+    const cv__parser *parser = &connection->parser;
+    if (connection->found == CV__PARSE_REFUSED)
+        return cv_fail(cx, parser->refusal.status == 413 ? CV_E_TOO_LARGE : CV_E_BAD_REQUEST, "%s",
+                       parser->refusal.reason);
+    if (connection->state == CV__CONNECTION_CLOSING || connection->peer_gone)
+        return cv_fail(cx, CV_E_CONNECTION_LOST, "could not read the body: the client has closed the connection");
+    if (connection->body_timed_out)
+        return cv_fail(cx, CV_E_TIMEOUT, "could not read the body: the client sent less than %zu bytes a second",
+                       connection->server->options.min_body_rate);
+    return 0;
+}
+
+int cv__connection_await_body(cv_ctx *cx, cv__connection *connection)
+{
+    CV_TRY(cv__wait_check(cx, "read the body"));
+    CV_TRY(body_problem(cx, connection));
+    if (connection->continue_due)
+        CV_TRY(send_continue(cx, connection));
+    int rc = 0;
+    if (!read_some(connection))
+        rc = wait_body(cx, connection);
+    connection->found = cv__parser_feed(&connection->parser, 0);
+    if (connection->parser.body_len || connection->found == CV__PARSE_DONE)
+        return 0;
+    int problem = body_problem(cx, connection);
+    return problem < 0 ? problem : rc;
 }
 
 /* ---- the ends of a life ---- */
@@ -310,6 +564,7 @@ void cv__connection_open(struct cv_server *server, cv__transport *transport)
     cv_list_init(&connection->waiting.link);
     cv_list_init(&connection->writing.link);
     cv__parser_init(&connection->parser, &server->limits);
+    connection->parser.buffers = &server->buffers;
     transport->owner = connection;
     transport->ready = on_ready;
     transport->closed = on_closed;
@@ -318,7 +573,7 @@ void cv__connection_open(struct cv_server *server, cv__transport *transport)
     server->stats.connections_idle++;
     server->stats.connections_total++;
     enter(connection, CV__CONNECTION_IDLE);
-    start_reading(connection);
+    set_reading(connection, true);
 }
 
 const char *cv__connection_peer(cv__connection *connection)
@@ -335,17 +590,6 @@ const char *cv__connection_peer(cv__connection *connection)
     return connection->peer;
 }
 
-/* The body came at the minimum rate: it has another window. */
-static void body_expired(cv__connection *connection)
-{
-    const cv_server_options *options = &connection->server->options;
-    uint64_t wanted = options->min_body_rate * (uint64_t)options->body_timeout_ms / 1000;
-    if (connection->received - connection->received_before >= (wanted ? wanted : 1))
-        begin_body_window(connection);
-    else
-        refuse(connection, (cv__refusal){408, "the body did not arrive in time"});
-}
-
 void cv__connection_expired(cv__connection *connection, cv__timeout_kind kind)
 {
     switch (kind) {
@@ -356,7 +600,7 @@ void cv__connection_expired(cv__connection *connection, cv__timeout_kind kind)
         body_expired(connection);
         break;
     case CV__TIMEOUT_WRITE:
-        if (cv__connection_took_enough(connection))
+        if ((!connection->writer && !connection->pending_len) || cv__connection_took_enough(connection))
             break;
         connection->write_timed_out = true;
         if (connection->fiber && !connection->writer)

@@ -6,6 +6,7 @@
 #define COVET_SRC_HTTP_CONNECTION_H
 
 #include "http/parser.h"
+#include "http/request.h"
 #include "http/server.h"
 #include "http/transport.h"
 
@@ -13,10 +14,19 @@ typedef enum cv__connection_state {
     CV__CONNECTION_IDLE,      /* nothing of a request is there; no buffer; list CV__TIMEOUT_IDLE */
     CV__CONNECTION_HEAD,      /* receiving a head; list CV__TIMEOUT_HEADER */
     CV__CONNECTION_BODY,      /* receiving a body; list CV__TIMEOUT_BODY */
-    CV__CONNECTION_RUNNING,   /* a fiber answers */
+    CV__CONNECTION_RUNNING,   /* a fiber answers; list CV__TIMEOUT_BODY while it waits for more of the body */
+    CV__CONNECTION_WRITING,   /* answered, but the peer has not taken all of it; list CV__TIMEOUT_WRITE */
+    CV__CONNECTION_DRAINING,  /* answered; the rest of the request's body is thrown away; list CV__TIMEOUT_BODY */
     CV__CONNECTION_LINGERING, /* everything was said; what comes is thrown away; list CV__TIMEOUT_LINGER */
     CV__CONNECTION_CLOSING,   /* the transport is being closed; in no list */
 } cv__connection_state;
+
+/* How a connection goes on after a request. */
+typedef enum cv__after {
+    CV__AFTER_NEXT,
+    CV__AFTER_CLOSE,
+    CV__AFTER_CUT, /* the reply is not whole */
+} cv__after;
 
 typedef struct cv__connection {
     cv__transport *transport;
@@ -24,17 +34,25 @@ typedef struct cv__connection {
     cv_link all;
     cv__limit waiting; /* for the peer to send; by the state */
     cv__limit writing; /* for the peer to take what was written: CV__TIMEOUT_WRITE while anything waits for it */
+    cv__timeout_kind waiting_kind;
 
     cv__connection_state state;
+    cv__after after; /* WRITING: what comes then */
+    cv__parse found; /* ... and what the parser found of the next request */
     bool reading;
-    bool peer_gone; /* end of file or an error was read */
-    bool write_timed_out;
+    bool peer_gone;    /* end of file or an error was read */
+    bool continue_due; /* the client waits to be told to send the body */
+    bool write_timed_out, body_timed_out;
     int holders;
+    uint64_t requests; /* begun */
 
     cv__parser parser;
+    cv__match match;                    /* of the present request, once its head is complete */
     struct cv_fiber *fiber;             /* of the request, from its first run to its end */
+    cv__waiter *reader;                 /* the fiber waits for more of the body */
+    int64_t body_waited_ns;             /* by the fiber, since the window began */
     uint64_t received, received_before; /* bytes; at the beginning of the window */
-    size_t lingered_bytes;
+    size_t thrown_away;                 /* bytes, while draining or lingering */
 
     /* What the transport did not take although no fiber waits for it. */
     char *pending;
@@ -59,11 +77,22 @@ void cv__connection_cut(cv__connection *connection, bool reset);
 /** The time limit of its list has passed. */
 void cv__connection_expired(cv__connection *connection, cv__timeout_kind kind);
 
-/* How a connection goes on after a request. */
-typedef enum cv__after { CV__AFTER_NEXT, CV__AFTER_CLOSE, CV__AFTER_CUT } cv__after;
+/** The request was answered. True: a further one is there and can be answered by the same fiber. */
+bool cv__connection_next(cv__connection *connection, cv__after after);
 
-/** The fiber of the request ends: take the next one, or close. Gives up the fiber's hold. */
-void cv__connection_finished(cv__connection *connection, cv__after after);
+/** The fiber ends and gives up its hold. */
+void cv__connection_finished(cv__connection *connection);
+
+/** The fiber is about to suspend: what it has said leaves, and it is not idle any more. */
+void cv__connection_leaving(cv__connection *connection);
+
+/** Whether what is left of the request's body is little enough to be thrown away, so that the connection can go on. */
+bool cv__connection_can_drain(const cv__connection *connection);
+
+/** Wait, in the fiber of the request, until more of its body is there or it is complete. Tells the client to send it
+ *  when it waits for that. Suspends. CV_E_CONNECTION_LOST, CV_E_TIMEOUT, CV_E_BAD_REQUEST, CV_E_TOO_LARGE,
+ *  CV_E_CANCELLED. */
+CV_CHECKED int cv__connection_await_body(cv_ctx *cx, cv__connection *connection);
 
 /** Tell the transport which events the connection waits for now. */
 void cv__connection_update(cv__connection *connection);
@@ -76,6 +105,11 @@ void cv__connection_update(cv__connection *connection);
  *  CV_E_CANCELLED. */
 #define CV__MAX_PIECES 4
 CV_CHECKED int cv__connection_write(cv_ctx *cx, cv__connection *connection, const struct iovec *pieces, unsigned count);
+
+/** Room in the collected output for `size` bytes, at most CV__OUTPUT_BYTES, to be written at once and then added with
+ *  cv__connection_commit. May suspend; NULL with errors as cv__connection_write. */
+char *cv__connection_reserve(cv_ctx *cx, cv__connection *connection, size_t size);
+void cv__connection_commit(cv__connection *connection, size_t len);
 
 /** Send what was collected and wait until the transport took all of it. Suspends; errors as cv__connection_write. */
 CV_CHECKED int cv__connection_flush(cv_ctx *cx, cv__connection *connection);

@@ -75,9 +75,18 @@ static void reply_error(cv_ctx *cx, cv_response *res)
     res->state = CV__REPLY_WHOLE;
 }
 
+/* It was the client that took too long. */
+static void reply_late(cv_ctx *cx, cv_response *res)
+{
+    cv__response_reset(res);
+    if (cv_reply_problem(cx, res, 408, NULL, "the body did not arrive in time") < 0)
+        reply_error(cx, res);
+}
+
 static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
 {
-    bool left = rc == CV_E_CANCELLED && req->connection->peer_gone;
+    const cv__connection *connection = req->connection;
+    bool left = (rc == CV_E_CANCELLED || rc == CV_E_CONNECTION_LOST) && connection->peer_gone;
     if (rc >= 0)
         rc = check_handler(cx, res);
     if (rc == 0) {
@@ -89,6 +98,8 @@ static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
     bool streaming = res->state >= CV__REPLY_STREAM;
     if (streaming)
         res->state = CV__REPLY_CUT;
+    else if (rc == CV_E_TIMEOUT && connection->body_timed_out)
+        reply_late(cx, res);
     else
         reply_error(cx, res);
     if (streaming || res->status >= 500)
@@ -155,14 +166,9 @@ static cv__after finish(cv_ctx *cx, cv_request *req, cv_response *res, int rc)
     return res->keep_alive ? CV__AFTER_NEXT : CV__AFTER_CLOSE;
 }
 
-/* What was said so far does not wait for the fiber to come back. */
 static void on_leave(void *arg)
 {
-    cv__connection *connection = arg;
-    bool was_open = connection->state != CV__CONNECTION_CLOSING;
-    cv__connection_settle(connection);
-    if (was_open && connection->state == CV__CONNECTION_CLOSING)
-        cv_cancel(connection->fiber);
+    cv__connection_leaving(arg);
 }
 
 static void describe(const void *arg, char *text, size_t size)
@@ -171,40 +177,62 @@ static void describe(const void *arg, char *text, size_t size)
     snprintf(text, size, "%s %.*s", cv_method_name(cv_request_method(req)), CV_STR_ARG(req->path));
 }
 
-int cv__exchange_run(cv_ctx *cx, void *arg)
+/* One request whose head the parser holds, with the route that was found for it. */
+static cv__after answer(cv_ctx *cx, cv__connection *connection)
 {
-    cv__connection *connection = arg;
     struct cv_server *server = connection->server;
     const cv__head *head = &connection->parser.head;
     cv_request req;
     cv_response res;
     int64_t started_ns = cv_now_ns(cx);
-    connection->fiber = cx->fiber;
-    cv__fiber_on_leave(cx, on_leave, connection);
-    if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
-        cv_cancel(cx->fiber);
-    cx->deadline_ns = started_ns + server->options.request_timeout_ms * 1000000; /* not that of the main context */
     cv__response_init(cx, &res, head->method, head->minor_version, head->keep_alive);
     res.connection = connection;
+    res.request = &req;
     int rc = cv__request_init(cx, &req, &connection->parser, connection);
     req.started_ns = started_ns;
-    res.request = &req;
+    cv__request_matched(&req, &connection->match);
+    cx->deadline_ns = started_ns + cv__response_time_limit_ms(&res) * 1000000; /* not that of the main context */
+    res.deadline_ns = cx->deadline_ns;
+    cv__fiber_tell(cx, req.route->label, describe, &req);
     if (rc == 0)
-        rc = cv__router_find(cx, server->router, &req);
-    if (rc == 0) {
-        cx->deadline_ns = started_ns + cv__response_time_limit_ms(&res) * 1000000;
-        res.deadline_ns = cx->deadline_ns;
-        cv__fiber_tell(cx, req.route->label, describe, &req);
         rc = cv__router_run(cx, &req, &res);
-    }
     cv__after after = finish(cx, &req, &res, rc);
     req.ended_ns = cv_now_ns(cx);
     cv__http_metrics_request(server->metrics, &req, &res, req.ended_ns);
     cv__chain_after(cx, &req, &res);
     cv__fiber_tell(cx, "http request", NULL, NULL);
     log_access(cx, &req, &res, started_ns);
+    return after;
+}
+
+/* Requests that came together do not keep the loop longer than this. */
+enum { BATCH_NS = 2000000 };
+
+static void give_way(cv_ctx *cx, int64_t *batch_ns)
+{
+    int64_t now_ns = cv_now_ns(cx);
+    if (now_ns - *batch_ns < BATCH_NS)
+        return;
+    if (cv_yield(cx) < 0)
+        cv_error_clear(cx);
+    *batch_ns = cv_now_ns(cx);
+}
+
+int cv__exchange_run(cv_ctx *cx, void *arg)
+{
+    cv__connection *connection = arg;
+    int64_t batch_ns = cv_now_ns(cx);
+    connection->fiber = cx->fiber;
+    cv__fiber_on_leave(cx, on_leave, connection);
+    if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
+        cv_cancel(cx->fiber);
+    while (cv__connection_next(connection, answer(cx, connection))) {
+        cv__fiber_renew(cx);
+        give_way(cx, &batch_ns);
+        if (connection->state == CV__CONNECTION_CLOSING)
+            break;
+    }
     cv__fiber_on_leave(cx, NULL, NULL);
-    cv__connection_settle(connection);
-    cv__connection_finished(connection, after);
+    cv__connection_finished(connection);
     return 0;
 }

@@ -1,9 +1,6 @@
 #include "http/head.h"
 
 #include <llhttp.h>
-#include <stdlib.h>
-
-enum { FIRST_HEADERS = 16 };
 
 bool cv__refuse(cv__parser *parser, int status, const char *reason)
 {
@@ -18,17 +15,6 @@ static cv__span span_of(const cv__parser *parser, const char *at, size_t len)
     return (cv__span){(uint32_t)(at - parser->data), (uint32_t)len};
 }
 
-static bool grow_headers(cv__parser *parser)
-{
-    size_t capacity = parser->header_capacity ? parser->header_capacity * 2 : FIRST_HEADERS;
-    cv__header *headers = realloc(parser->headers, capacity * sizeof *headers);
-    if (!headers)
-        return cv__refuse(parser, 503, "out of memory");
-    parser->headers = headers;
-    parser->header_capacity = capacity;
-    return true;
-}
-
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
 {
     cv__parser *parser = llhttp->data;
@@ -36,8 +22,6 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
         cv__refuse(parser, 431, "there are too many headers");
         return -1;
     }
-    if (parser->header_count == parser->header_capacity && !grow_headers(parser))
-        return -1;
     parser->headers[parser->header_count++] = (cv__header){.name = span_of(parser, at, len)};
     return 0;
 }

@@ -24,6 +24,9 @@ bool cv__authority_is_valid(cv_str text);
 /** The value of a hexadecimal digit, or -1. */
 int cv__hex_digit(char c);
 
+/** Whether a field of that name must not be a trailer. */
+bool cv__is_forbidden_trailer(cv_str name);
+
 /** Whether all bytes are RFC 9110 token characters, and there is one. */
 bool cv__is_token(cv_str text);
 

@@ -240,12 +240,31 @@ int cv__connection_write(cv_ctx *cx, cv__connection *connection, const struct io
     return 0;
 }
 
+char *cv__connection_reserve(cv_ctx *cx, cv__connection *connection, size_t size)
+{
+    cv__output *out = &connection->server->output;
+    if (!is_open(connection)) {
+        (void)lost(cx, connection);
+        return NULL;
+    }
+    if ((size > sizeof out->bytes - out->len || connection->pending_len) && send_all(cx, connection, NULL, 0, true) < 0)
+        return NULL;
+    return out->bytes + out->len;
+}
+
+void cv__connection_commit(cv__connection *connection, size_t len)
+{
+    connection->server->output.len += len;
+}
+
 int cv__connection_flush(cv_ctx *cx, cv__connection *connection)
 {
     if (!is_open(connection))
         return lost(cx, connection);
-    if (!connection->server->output.len && !connection->pending_len)
+    if (!connection->server->output.len && !connection->pending_len) {
+        end_window(connection);
         return 0;
+    }
     return send_all(cx, connection, NULL, 0, false);
 }
 
@@ -272,6 +291,5 @@ int cv__connection_send_file(cv_ctx *cx, cv__connection *connection, int fd, uin
         return wait_writable(cx, connection);
     connection->written += (uint64_t)sent;
     connection->burst += (size_t)sent;
-    end_window(connection);
     return give_way(cx, connection);
 }

@@ -14,6 +14,7 @@ int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser, stru
     req->connection = connection;
     req->started_ns = 0;
     req->route = NULL;
+    req->body_read = 0;
     req->allowed = 0;
     req->id = "";
     req->origin = NULL;
@@ -104,6 +105,54 @@ cv_str cv_request_body(const cv_request *req)
     if (req->decoded_body.ptr)
         return req->decoded_body;
     return cv_str_make(req->parser->data + req->parser->body_at, req->parser->body_len);
+}
+
+cv_str cv_request_trailer(const cv_request *req, const char *name)
+{
+    const cv__parser *parser = req->parser;
+    const char *text = parser->trailer_text.data;
+    for (size_t i = 0; i < parser->trailer_count; i++) {
+        const cv__header *trailer = &parser->trailers[i];
+        if (cv_str_equal_nocase(cv_str_make(text + trailer->name.at, trailer->name.len), cv_str_of(name)))
+            return cv_str_make(text + trailer->value.at, trailer->value.len);
+    }
+    return cv_str_make(NULL, 0);
+}
+
+static size_t read_on(cv_request *req, cv_str body, void *buffer, size_t size)
+{
+    cv_str part = cv_str_sub(body, req->body_read, size);
+    if (part.len)
+        memcpy(buffer, part.ptr, part.len);
+    req->body_read += part.len;
+    return part.len;
+}
+
+int cv__body_read_raw(cv_ctx *cx, cv_request *req, void *buffer, size_t size, size_t *ret_len)
+{
+    struct cv__connection *connection = req->connection;
+    const cv__parser *parser = req->parser;
+    if (!parser->streaming) {
+        *ret_len = read_on(req, cv_str_make(parser->data + parser->body_at, parser->body_len), buffer, size);
+        return 0;
+    }
+    size_t got = cv__parser_take(&connection->parser, buffer, size);
+    while (!got && size && !cv__parser_is_complete(parser)) {
+        CV_TRY(cv__connection_await_body(cx, connection));
+        got = cv__parser_take(&connection->parser, buffer, size);
+    }
+    *ret_len = got;
+    return 0;
+}
+
+int cv_body_read(cv_ctx *cx, cv_request *req, void *buffer, size_t size, size_t *ret_len)
+{
+    if (req->body_filter)
+        return req->body_filter->read(cx, req, req->body_filter, buffer, size, ret_len);
+    if (!req->decoded_body.ptr)
+        return cv__body_read_raw(cx, req, buffer, size, ret_len);
+    *ret_len = read_on(req, req->decoded_body, buffer, size);
+    return 0;
 }
 
 cv_str cv_request_media_type(const cv_request *req)

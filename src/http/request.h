@@ -65,6 +65,7 @@ struct cv_request {
     bool coding_known;               /* somebody has judged Content-Encoding */
 
     size_t reached, unreplied; /* middleware of the route's chain: how far in the request went; what is left to reply */
+    size_t body_read;          /* of a body that was complete, by cv_body_read */
     size_t value_count;
     cv__request_value values[CV__MAX_VALUES];
 };
@@ -76,6 +77,9 @@ CV_CHECKED int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *p
 
 /** Whether the request came from a trusted proxy (forwarded.c). */
 bool cv__request_peer_is_trusted(const cv_request *req);
+
+/** Read on in the body as it came, off its transfer coding. As cv_body_read. */
+CV_CHECKED int cv__body_read_raw(cv_ctx *cx, cv_request *req, void *buffer, size_t size, size_t *ret_len);
 
 /* ---- middleware.c: the way of a request through the chain of its route ---- */
 

@@ -75,6 +75,8 @@ bool cv__request_line_read(cv__parser *parser, cv_str line, size_t at)
     parser->head.method = method_of(method);
     if (!parser->head.method)
         return cv__refuse(parser, 501, "the method is not known here");
+    if (parser->limits->max_target_bytes && (size_t)(version - target - 1) > parser->limits->max_target_bytes)
+        return cv__refuse(parser, 414, "the request target is too long");
     parser->head.target = (cv__span){(uint32_t)(at + method.len + 1), (uint32_t)(version - target - 1)};
     return true;
 }

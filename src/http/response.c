@@ -8,6 +8,7 @@ void cv__response_init(cv_ctx *cx, cv_response *res, cv_method method, int minor
 {
     *res = (cv_response){.cx = cx, .method = method, .minor_version = minor_version, .keep_alive = keep_alive};
     cv_buf_init_arena(&res->body, cv_ctx_arena(cx), CV__MAX_RESPONSE_BODY);
+    cv_buf_init_arena(&res->trailers, cv_ctx_arena(cx), 0);
     cv__response_reset(res);
 }
 
@@ -232,41 +233,95 @@ int cv_reply_redirect(cv_ctx *cx, cv_response *res, int status, const char *loca
     return cv_reply_empty(cx, res, status);
 }
 
-/* ---- the head on the wire ---- */
+/* ---- trailers ---- */
 
-static void add_field(cv_buf *out, cv_str name, cv_str value)
+int cv__response_trailer(cv_response *res, cv_str name, cv_str value)
 {
-    cv_buf_add_str(out, name);
-    cv_buf_add(out, ": ", 2);
-    cv_buf_add_str(out, value);
-    cv_buf_add(out, "\r\n", 2);
+    if (!cv__is_token(name) || !value_is_valid(value) || cv__is_forbidden_trailer(name))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot send the trailer \"%.*s\": its name or value cannot stand there",
+                       CV_STR_ARG(name));
+    if (name.len + value.len + 4 > CV__MAX_TRAILER_BYTES - res->trailers.len)
+        return cv_fail(res->cx, CV_E_LIMIT, "cannot send the trailer \"%.*s\": at most %zu bytes together",
+                       CV_STR_ARG(name), CV__MAX_TRAILER_BYTES);
+    cv_buf_add_str(&res->trailers, name);
+    cv_buf_add(&res->trailers, ": ", 2);
+    cv_buf_add_str(&res->trailers, value);
+    cv_buf_add(&res->trailers, "\r\n", 2);
+    return res->trailers.error ? cv_fail(res->cx, res->trailers.error, "could not keep a trailer: out of memory") : 0;
 }
 
-static void add_connection(const cv_response *res, cv_buf *out)
+/* ---- the head on the wire ---- */
+
+static char *put(char *at, cv_str text)
+{
+    memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+static char *put_u64(char *at, uint64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while (value /= 10);
+    while (count)
+        *at++ = digits[--count];
+    return at;
+}
+
+static char *put_status(char *at, int status)
+{
+    if (status == 200)
+        return put(at, CV_STR("HTTP/1.1 200 OK\r\n"));
+    at = put(at, CV_STR("HTTP/1.1 "));
+    at = put_u64(at, (uint64_t)status);
+    *at++ = ' ';
+    at = put(at, cv_str_of(cv_http_reason(status)));
+    return put(at, CV_STR("\r\n"));
+}
+
+static char *put_field(char *at, cv_str name, cv_str value)
+{
+    at = put(at, name);
+    at = put(at, CV_STR(": "));
+    at = put(at, value);
+    return put(at, CV_STR("\r\n"));
+}
+
+static char *put_connection(char *at, const cv_response *res)
 {
     if (!res->keep_alive)
-        cv_buf_add_str(out, CV_STR("Connection: close\r\n"));
-    else if (res->minor_version == 0)
-        cv_buf_add_str(out, CV_STR("Connection: keep-alive\r\n"));
+        return put(at, CV_STR("Connection: close\r\n"));
+    return res->minor_version == 0 ? put(at, CV_STR("Connection: keep-alive\r\n")) : at;
+}
+
+/* Status line, Date, framing and Connection are shorter than this together. */
+enum { OWN_LINES_BYTES = 256 };
+
+size_t cv__response_head_most(const cv_response *res)
+{
+    return OWN_LINES_BYTES + res->field_bytes + 4 * res->field_count;
+}
+
+char *cv__response_head_put(const cv_response *res, cv_str date, cv__framing framing, uint64_t content_length, char *at)
+{
+    at = put_status(at, res->status);
+    at = put_field(at, CV_STR("Date"), date);
+    for (size_t i = 0; i < res->field_count; i++)
+        at = put_field(at, res->fields[i].name, res->fields[i].value);
+    if (framing == CV__FRAMING_LENGTH) {
+        at = put_u64(put(at, CV_STR("Content-Length: ")), content_length);
+        at = put(at, CV_STR("\r\n"));
+    } else if (framing == CV__FRAMING_CHUNKED) {
+        at = put(at, CV_STR("Transfer-Encoding: chunked\r\n"));
+    }
+    return put(put_connection(at, res), CV_STR("\r\n"));
 }
 
 void cv__response_head(const cv_response *res, cv_str date, cv__framing framing, uint64_t content_length, cv_buf *out)
 {
-    cv_buf_add_str(out, CV_STR("HTTP/1.1 "));
-    cv_buf_add_u64(out, (uint64_t)res->status);
-    cv_buf_add_char(out, ' ');
-    cv_buf_add_str(out, cv_str_of(cv_http_reason(res->status)));
-    cv_buf_add(out, "\r\n", 2);
-    add_field(out, CV_STR("Date"), date);
-    for (size_t i = 0; i < res->field_count; i++)
-        add_field(out, res->fields[i].name, res->fields[i].value);
-    if (framing == CV__FRAMING_LENGTH) {
-        cv_buf_add_str(out, CV_STR("Content-Length: "));
-        cv_buf_add_u64(out, content_length);
-        cv_buf_add(out, "\r\n", 2);
-    } else if (framing == CV__FRAMING_CHUNKED) {
-        cv_buf_add_str(out, CV_STR("Transfer-Encoding: chunked\r\n"));
-    }
-    add_connection(res, out);
-    cv_buf_add(out, "\r\n", 2);
+    char *start = cv_buf_reserve(out, cv__response_head_most(res));
+    if (start)
+        cv_buf_commit(out, (size_t)(cv__response_head_put(res, date, framing, content_length, start) - start));
 }

@@ -10,6 +10,7 @@ struct cv__connection;
 #define CV__MAX_STREAM_PIECE          ((size_t)1 << 30)
 #define CV__MAX_RESPONSE_HEADERS      64
 #define CV__MAX_RESPONSE_HEADER_BYTES ((size_t)16 * 1024)
+#define CV__MAX_TRAILER_BYTES         ((size_t)4096)
 
 typedef struct cv__field {
     cv_str name, value;
@@ -57,6 +58,7 @@ struct cv_response {
     cv__filter *filter;  /* of a stream, set by a `reply` hook; or NULL */
     cv_buf filtered;     /* what the filter gave and was not sent yet */
     bool chunked;        /* of a stream */
+    cv_buf trailers;     /* the lines of a chunked stream's trailers */
     int64_t stream_left; /* bytes announced and not written; negative: unknown */
     int64_t deadline_ns; /* the context's, as the server set it last */
 };
@@ -98,6 +100,14 @@ typedef enum cv__framing {
     CV__FRAMING_CLOSE, /* by the end of the connection */
     CV__FRAMING_NONE,  /* no body and no length */
 } cv__framing;
+
+/** Keep a trailer for the end of the stream. CV_E_INVALID, CV_E_LIMIT, CV_E_NOMEM. */
+CV_CHECKED int cv__response_trailer(cv_response *res, cv_str name, cv_str value);
+
+/** Write the head to `at`, which has room for cv__response_head_most bytes; returns its end. */
+size_t cv__response_head_most(const cv_response *res);
+char *cv__response_head_put(const cv_response *res, cv_str date, cv__framing framing, uint64_t content_length,
+                            char *at);
 
 /** Append status line, Date, the response's headers, framing and Connection headers and the empty line. `date` is an
  *  HTTP date. Failures are in the buffer's error. */

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "http/connection.h"
 #include "http/router.h"
+#include "rt/wait.h"
 #include <covet/runtime.h>
 
 static struct iovec piece_of(cv_str text)
@@ -10,19 +11,27 @@ static struct iovec piece_of(cv_str text)
     return (struct iovec){(void *)(uintptr_t)text.ptr, text.len}; /* not written to */
 }
 
-/* The connection goes on after this reply unless somebody is about to leave. */
+/* The connection goes on after this reply unless somebody is about to leave, or too much of the request's body would
+ * have to be thrown away. */
 static void decide_keep_alive(cv_response *res)
 {
     const cv__connection *connection = res->connection;
-    if (connection->server->stopping || (connection->peer_gone && !cv__parser_has_bytes(&connection->parser)))
+    const struct cv_server *server = connection->server;
+    if (server->stopping || (connection->peer_gone && !cv__parser_has_bytes(&connection->parser)) ||
+        connection->requests >= server->options.max_requests_per_connection || !cv__connection_can_drain(connection))
         res->keep_alive = false;
 }
 
-static int make_head(cv_ctx *cx, const cv_response *res, cv__framing framing, uint64_t length, cv_buf *out)
+/* The head goes straight to the collected output, with `more` bytes of room behind it; NULL with an error. */
+static char *put_head(cv_ctx *cx, const cv_response *res, cv__framing framing, uint64_t length, size_t more)
 {
-    cv_buf_init_arena(out, cv_ctx_arena(cx), 0);
-    cv__response_head(res, cv__server_date(res->connection->server), framing, length, out);
-    return out->error ? cv_fail(cx, out->error, "could not make the head of the reply: out of memory") : 0;
+    cv__connection *connection = res->connection;
+    char *start = cv__connection_reserve(cx, connection, cv__response_head_most(res) + more);
+    if (!start)
+        return NULL;
+    char *end = cv__response_head_put(res, cv__server_date(connection->server), framing, length, start);
+    cv__connection_commit(connection, (size_t)(end - start));
+    return end;
 }
 
 static bool has_body(const cv_response *res)
@@ -32,15 +41,22 @@ static bool has_body(const cv_response *res)
 
 int cv__response_send_whole(cv_ctx *cx, cv_response *res)
 {
-    cv_buf head;
     size_t body_len = has_body(res) ? res->body.len : 0;
+    bool joined = body_len <= CV__COLLECTED_BYTES;
     decide_keep_alive(res);
     cv__framing framing = cv__status_has_no_body(res->status) ? CV__FRAMING_NONE : CV__FRAMING_LENGTH;
-    CV_TRY(make_head(cx, res, framing, res->body.len, &head));
+    char *end = put_head(cx, res, framing, res->body.len, joined ? body_len : 0);
+    if (!end)
+        return cx->error_code;
     res->bytes_sent = body_len;
-    struct iovec pieces[2] = {piece_of(cv_buf_str(&head)), piece_of(cv_buf_str(&res->body))};
-    CV_TRY(cv__connection_write(cx, res->connection, pieces, body_len ? 2 : 1));
-    return cv__connection_flush(cx, res->connection);
+    if (!body_len)
+        return 0;
+    struct iovec piece = piece_of(cv_buf_str(&res->body));
+    if (!joined)
+        return cv__connection_write(cx, res->connection, &piece, 1);
+    memcpy(end, res->body.data, body_len);
+    cv__connection_commit(res->connection, body_len);
+    return 0;
 }
 
 /* ---- streams ---- */
@@ -107,7 +123,6 @@ static int pass_reply_hooks(cv_ctx *cx, cv_response *res)
 
 int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *content_type, int64_t content_length)
 {
-    cv_buf head;
     CV_TRY(cv__response_check(cx, res));
     if (!res->connection)
         return cv_fail(cx, CV_E_STATE, "cannot start a stream: the response has no connection");
@@ -119,13 +134,17 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
     CV_TRY(pass_reply_hooks(cx, res));
     decide_keep_alive(res);
     cv__framing framing = choose_framing(res, content_length);
-    CV_TRY(make_head(cx, res, framing, (uint64_t)content_length, &head));
+    CV_TRY(cv__wait_check(cx, "write the reply"));
+    if (!put_head(cx, res, framing, (uint64_t)content_length, 0)) {
+        res->state = CV__REPLY_CUT;
+        return cx->error_code;
+    }
     res->chunked = framing == CV__FRAMING_CHUNKED;
     res->stream_left = framing == CV__FRAMING_NONE ? -1 : content_length;
     res->state = CV__REPLY_STREAM;
     cv_buf_init_arena(&res->filtered, cv_ctx_arena(cx), 0);
-    struct iovec piece = piece_of(cv_buf_str(&head));
-    return stream_out(cx, res, &piece, 1);
+    extend_deadline(cx, res);
+    return 0;
 }
 
 static int check_stream(cv_ctx *cx, const cv_response *res)
@@ -225,6 +244,30 @@ int cv_stream_flush(cv_ctx *cx, cv_response *res)
     return flush_stream(cx, res);
 }
 
+int cv_stream_trailer(cv_ctx *cx, cv_response *res, const char *name, const char *value)
+{
+    CV_TRY(check_stream(cx, res));
+    if (res->minor_version == 0)
+        return 0;
+    if (!res->chunked)
+        return cv_fail(cx, CV_E_STATE, "cannot send the trailer \"%s\": the reply is not chunked", name);
+    return cv__response_trailer(res, cv_str_of(name), cv_str_of(value));
+}
+
+/* The end of the chunks, with the trailers between it and the empty line. */
+static int write_last_chunk(cv_ctx *cx, cv_response *res)
+{
+    cv_buf text;
+    cv_buf_init_arena(&text, cv_ctx_arena(cx), 0);
+    cv_buf_add_text(&text, "0\r\n");
+    cv_buf_add_str(&text, cv_buf_str(&res->trailers));
+    cv_buf_add_text(&text, "\r\n");
+    if (text.error)
+        return cv_fail(cx, text.error, "could not end the stream: out of memory");
+    struct iovec piece = piece_of(cv_buf_str(&text));
+    return stream_out(cx, res, &piece, 1);
+}
+
 int cv_stream_end(cv_ctx *cx, cv_response *res)
 {
     CV_TRY(check_stream(cx, res));
@@ -233,11 +276,8 @@ int cv_stream_end(cv_ctx *cx, cv_response *res)
                        (long long)res->stream_left);
     if (res->filter && has_body(res))
         CV_TRY(write_filtered(cx, res, res->filter->end(cx, res->filter, &res->filtered)));
-    if (res->chunked && has_body(res)) {
-        struct iovec piece = piece_of(CV_STR("0\r\n\r\n"));
-        CV_TRY(stream_out(cx, res, &piece, 1));
-    }
-    CV_TRY(flush_stream(cx, res));
+    if (res->chunked && has_body(res))
+        CV_TRY(write_last_chunk(cx, res));
     res->state = CV__REPLY_ENDED;
     return 0;
 }

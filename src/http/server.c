@@ -37,8 +37,10 @@ static int check_options(cv_ctx *cx, const cv_server_options *o)
         {"backlog", o->backlog, 65535},
         {"max_connections", (int64_t)o->max_connections, INT_MAX},
         {"max_header_bytes", (int64_t)o->max_header_bytes, CV__MAX_HEADER_BYTES},
+        {"max_target_bytes", (int64_t)o->max_target_bytes, CV__SCRATCH_BYTES},
         {"max_headers", (int64_t)o->max_headers, 10000},
         {"max_body_bytes", (int64_t)o->max_body_bytes, CV__MAX_BODY_BYTES},
+        {"max_requests_per_connection", (int64_t)o->max_requests_per_connection, INT_MAX},
         {"header_timeout_ms", o->header_timeout_ms, max_ms},
         {"body_timeout_ms", o->body_timeout_ms, max_ms},
         {"idle_timeout_ms", o->idle_timeout_ms, max_ms},
@@ -62,8 +64,10 @@ static cv_server_options with_defaults(const cv_server_options *given)
     DEFAULT(o.backlog, 511);
     DEFAULT(o.max_connections, 10000);
     DEFAULT(o.max_header_bytes, 32 * 1024);
+    DEFAULT(o.max_target_bytes, 8 * 1024);
     DEFAULT(o.max_headers, 100);
     DEFAULT(o.max_body_bytes, 2 * 1024 * 1024);
+    DEFAULT(o.max_requests_per_connection, 10000);
     DEFAULT(o.header_timeout_ms, 10000);
     DEFAULT(o.body_timeout_ms, 10000);
     DEFAULT(o.idle_timeout_ms, 60000);
@@ -187,6 +191,7 @@ static void hold_handle(struct cv_server *server, uv_handle_t *handle)
 static void free_server(struct cv_server *server)
 {
     cv__http_metrics_free(server->metrics);
+    cv__buffers_done(&server->buffers);
     free(server);
 }
 
@@ -229,7 +234,14 @@ static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_ser
     server->main = cv__main_ctx(cx);
     server->router = router;
     server->options = *options;
-    server->limits = (cv__parser_limits){options->max_header_bytes, options->max_headers, options->max_body_bytes};
+    server->limits = (cv__parser_limits){
+        .max_header_bytes = options->max_header_bytes,
+        .max_headers = options->max_headers,
+        .max_body_bytes = options->max_body_bytes,
+        .max_target_bytes = options->max_target_bytes,
+        .heads_first = true,
+    };
+    cv__buffers_init(&server->buffers, options->max_headers * sizeof(cv__header));
     server->listener_fd = -1;
     server->holders = 1;
     server->date_s = INT64_MIN;
@@ -392,8 +404,12 @@ void cv_server_stop(cv_ctx *cx, cv_server *server)
 
 cv_str cv__server_date(struct cv_server *server)
 {
+    int64_t seen_ns = cv__loop_now_ns(server->main);
+    if (seen_ns == server->date_seen_ns)
+        return cv_str_make(server->date, server->date_len);
     cv_time now = cv_time_now();
     int64_t second = now.us / 1000000;
+    server->date_seen_ns = seen_ns;
     if (second != server->date_s) {
         server->date_s = second;
         server->date_len = cv_time_format_http(now, server->date);

@@ -27,7 +27,7 @@ typedef struct cv__limit {
     int64_t at_ns;
 } cv__limit;
 
-enum { CV__SCRATCH_BYTES = 16 * 1024, CV__OUTPUT_BYTES = 32 * 1024, CV__COLLECTED_BYTES = 8 * 1024 };
+enum { CV__SCRATCH_BYTES = 64 * 1024, CV__OUTPUT_BYTES = 32 * 1024, CV__COLLECTED_BYTES = 8 * 1024 };
 
 /* Collects small pieces of output; see output.c. */
 typedef struct cv__output {
@@ -41,6 +41,7 @@ struct cv_server {
     cv_server_options options; /* without zeros */
     cv__parser_limits limits;
     const cv__networks *trusted; /* proxies that are believed; NULL: nobody */
+    cv__buffers buffers; /* of requests under way */
     uv_poll_t listener;
     int listener_fd;
     int port;
@@ -62,18 +63,19 @@ struct cv_server {
     cv_server_stats stats;
     struct cv__http_metrics *metrics; /* NULL: none */
 
+    int64_t date_seen_ns; /* of the loop, when the date was made */
     int64_t date_s;
-    char date[CV_TIME_TEXT_BYTES];
+    char date[CV_TIME_TEXT_BYTES]; /* of date_s */
     size_t date_len;
     cv__output output;
-    char scratch[CV__SCRATCH_BYTES]; /* takes what lingering connections still send */
+    char scratch[CV__SCRATCH_BYTES]; /* paths to decode; what lingering connections still send */
 };
 
 /** A server without a listener: connections come by cv__connection_open alone. Checks and completes the options;
  * otherwise as cv_server_start, and stopped alike. Does not suspend. */
 CV_CHECKED int cv__server_new(cv_ctx *cx, cv_router *router, const cv_server_options *options, cv_server **ret_server);
 
-/** The present time as an HTTP date; valid until the next call. */
+/** The present time as an HTTP date, to the loop's last look at the clock; valid until the next call. */
 cv_str cv__server_date(struct cv_server *server);
 
 /** A connection is gone from server->connections: there may be room for another, or stopping may be complete. */

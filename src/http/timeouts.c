@@ -77,6 +77,8 @@ void cv__timeout_set(cv__connection *connection, cv__timeout_kind kind)
     struct cv_server *server = connection->server;
     cv__limit *limit = limit_of(connection, kind);
     cv_list_remove(&limit->link);
+    if (kind != CV__TIMEOUT_WRITE)
+        connection->waiting_kind = kind;
     limit->at_ns = cv__loop_now_ns(server->main) + server->durations_ns[kind];
     cv_list_push_back(&server->timeouts[kind], &limit->link);
     if (limit->at_ns < server->timer_due_ns)

@@ -37,7 +37,7 @@ static uint64_t take_request(const cv__parser *parser, uint64_t sum)
     check_span(parser, head->path);
     check_span(parser, head->query);
     require(parser->header_count <= limits.max_headers);
-    require(parser->body_at <= limits.max_header_bytes);
+    require(parser->body_start - parser->start <= limits.max_header_bytes);
     require(parser->body_len <= limits.max_body_bytes);
     require(parser->body_at + parser->body_len <= parser->end && parser->end <= parser->len);
     for (size_t i = 0; i < parser->header_count; i++) {
