@@ -277,7 +277,7 @@ static void test_head(void **state)
 static void test_conditions(void **state)
 {
     world *w = *state;
-    char header[1200], etag[256];
+    char header[1200], etag[1024];
     put(w, "0123456789");
     client *c = client_open(&w->f);
     reply r = ask(c, "/file", "");
