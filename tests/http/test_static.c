@@ -383,7 +383,7 @@ static void expect_coding(client *c, const char *accept, const char *coding, con
 static void test_precompressed_siblings(void **state)
 {
     world *w = *state;
-    char header[1200], etag[128];
+    char header[1200], etag[1024];
     put_text(w, "site/app.js", "plain text of the program");
     put_text(w, "site/app.js.gz", "gzipped 0123456789");
     put_text(w, "site/app.js.br", "brotli 0123456789");
