@@ -150,18 +150,23 @@ static bool is_framing(cv_str name)
     return false;
 }
 
-static int check_field(cv_response *res, cv_str name, cv_str value)
+static int check_value(const cv_response *res, cv_str name, cv_str value)
 {
     if (res->state >= CV__REPLY_STREAM)
         return cv_fail(res->cx, CV_E_STATE, "cannot set the header \"%.*s\": the headers were sent", CV_STR_ARG(name));
-    if (!cv__is_token(name))
-        return cv_fail(res->cx, CV_E_INVALID, "cannot set a header: its name is not a token of RFC 9110");
-    if (is_framing(name))
-        return cv_fail(res->cx, CV_E_INVALID, "cannot set the header \"%.*s\": the server makes it", CV_STR_ARG(name));
     if (!value_is_valid(value))
         return cv_fail(res->cx, CV_E_INVALID, "cannot set the header \"%.*s\": its value has a control character",
                        CV_STR_ARG(name));
     return 0;
+}
+
+static int check_field(const cv_response *res, cv_str name, cv_str value)
+{
+    if (!cv__is_token(name))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot set a header: its name is not a token of RFC 9110");
+    if (is_framing(name))
+        return cv_fail(res->cx, CV_E_INVALID, "cannot set the header \"%.*s\": the server makes it", CV_STR_ARG(name));
+    return check_value(res, name, value);
 }
 
 static int copy_field(cv_response *res, cv_str name, cv_str value)
@@ -188,6 +193,18 @@ int cv_response_header(cv_response *res, const char *name_text, const char *valu
     return copy_field(res, name, value);
 }
 
+/* A header that a reply has by itself: its name is a literal of ours. */
+static int set_own(cv_response *res, cv_str name, const char *value_text)
+{
+    cv_str value = cv_str_trim(cv_str_of(value_text));
+    CV_TRY(check_value(res, name, value));
+    const char *copy = cv_strndup(res->cx, value.ptr, value.len);
+    if (!copy)
+        return res->cx->error_code;
+    remove_field(res, name);
+    return cv__response_field(res, name, cv_str_make(copy, value.len));
+}
+
 /* ---- replies ---- */
 
 cv_buf *cv_response_body(cv_response *res)
@@ -209,7 +226,7 @@ int cv_reply_text(cv_ctx *cx, cv_response *res, int status, const char *content_
     if (res->body.error)
         return cv_fail(cx, res->body.error, "could not copy the reply: %s", cv_error_text(res->body.error));
     if (content_type)
-        CV_TRY(cv_response_header(res, "Content-Type", content_type));
+        CV_TRY(set_own(res, CV_STR("Content-Type"), content_type));
     res->status = status;
     res->state = CV__REPLY_WHOLE;
     return 0;
@@ -229,7 +246,7 @@ int cv_reply_redirect(cv_ctx *cx, cv_response *res, int status, const char *loca
 {
     if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
         return cv_fail(cx, CV_E_INVALID, "cannot redirect with the status %d", status);
-    CV_TRY(cv_response_header(res, "Location", location));
+    CV_TRY(set_own(res, CV_STR("Location"), location));
     return cv_reply_empty(cx, res, status);
 }
 
