@@ -52,6 +52,11 @@ CV_API void cv_app_asset(cv_app *app, const char *path, const char *content_type
  * names it. */
 CV_API void cv_app_migrations(cv_app *app, const cv_embedded_migration *embedded, size_t count);
 
+/** A condition for taking requests, in addition to a database that answers: GET /ready of the admin listener
+ *  ("admin.listen") calls it in a fiber of the main runtime, with a second of time. 0, or an error whose message is
+ * told. `name` and `arg` are kept by reference. At most 32. */
+CV_API void cv_app_ready_check(cv_app *app, const char *name, int (*fn)(cv_ctx *cx, void *arg), void *arg);
+
 /** Settings of the application, in addition to those of Covet (see `help settings`). Kept by reference. */
 CV_API void cv_app_settings(cv_app *app, const cv_setting *settings, size_t count);
 /** The configuration, readable once a command runs. */

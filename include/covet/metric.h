@@ -53,6 +53,10 @@ CV_API extern const size_t cv_latency_bound_count;
  */
 CV_API CV_CHECKED int cv_metrics_on_collect(cv_metrics *metrics, void (*fn)(void *arg), void *arg);
 
+/** The registry of the context's runtime, for the program's own metrics; NULL without one. Workers have one each, which
+ *  /metrics sums up. */
+CV_API cv_metrics *cv_ctx_metrics(const cv_ctx *cx);
+
 /** Append the exposition text of all metrics. Out of memory is in the buffer's error. */
 CV_API void cv_metrics_expose(cv_metrics *metrics, cv_buf *out);
 

@@ -5,9 +5,34 @@
 #include <covet/app.h>
 #include <covet/server.h>
 #include <covet/testing.h>
+#include <covet/workers.h>
 
 #define CV__MAX_COMMANDS      64
 #define CV__MIGRATIONS_FOLDER "migrations" /* unless the settings say otherwise */
+#define CV__MAX_READY_CHECKS  32
+
+/* How far serving is; of the main context's thread. */
+typedef struct cv__serving {
+    bool started, draining;
+    cv_workers *workers; /* NULL: requests are answered on the main loop */
+} cv__serving;
+
+typedef struct cv__ready_check {
+    const char *name;
+    int (*fn)(cv_ctx *cx, void *arg);
+    void *arg;
+} cv__ready_check;
+
+/* What was found of one condition: NULL when it holds, else what it lacks. */
+typedef struct cv__finding {
+    const char *name, *lack;
+} cv__finding;
+
+typedef struct cv__readiness {
+    bool ready;
+    size_t count;
+    cv__finding checks[CV__MAX_READY_CHECKS + 2];
+} cv__readiness;
 
 struct cv_app {
     cv_ctx *cx; /* memory of the application, and the first mistake made in building it */
@@ -21,10 +46,17 @@ struct cv_app {
     const cv_command *commands[CV__MAX_COMMANDS];
     size_t command_count;
     bool json; /* --json was given */
+    cv__serving serving;
+    cv__ready_check ready_checks[CV__MAX_READY_CHECKS];
+    size_t ready_check_count;
 };
 
 /** Remember a mistake made in building, the first one only; 0 has no effect. */
 void cv__app_note(cv_app *app, int code);
+
+/** Look whether the program can take requests (readiness.c); reasons live in the context's arena. Suspends, for little
+ *  more than a second. CV_E_CANCELLED, CV_E_TIMEOUT of the caller itself. */
+CV_CHECKED int cv__readiness_check(cv_ctx *cx, cv_app *app, cv__readiness *ret_found);
 
 /** Covet's own settings (settings.c). */
 extern const cv_setting cv__settings[];

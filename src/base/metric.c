@@ -2,6 +2,8 @@
  * grow at the end; the last link is published by an atomic store, so walking needs no lock. Registration takes the
  * lock and looks into the maps; updates are single atomic operations on a cache line of their own. */
 #include "base/metric.h"
+
+#include "base/ctx.h"
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -246,6 +248,11 @@ int cv_metrics_on_collect(cv_metrics *metrics, void (*fn)(void *arg), void *arg)
     metrics->last_collector = collector;
     pthread_mutex_unlock(&metrics->lock);
     return 0;
+}
+
+cv_metrics *cv_ctx_metrics(const cv_ctx *cx)
+{
+    return cx->metrics;
 }
 
 cv_counter *cv_counter_get(cv_metrics *metrics, const char *name, const char *help, const char *labels)

@@ -1,3 +1,4 @@
+#include "app/admin.h"
 #include "base/ctx.h"
 #include "cli/cli.h"
 
@@ -37,11 +38,13 @@ static int warn_unapplied(cv_ctx *cx, const cv_app *app)
     return 0;
 }
 
-static int announce(cv_ctx *cx, const cv_app *app, const char *host, int port)
+static int announce(cv_ctx *cx, const cv_app *app, const char *host, int port, const cv__admin *admin)
 {
     if (!app->json) {
         const char *open = strchr(host, ':') ? "[" : "", *close = *open ? "]" : "";
         printf("%s is listening on http://%s%s%s:%d/ (stop with Ctrl-C)\n", app->name, open, host, close, port);
+        if (admin)
+            printf("metrics, /live, /ready and /fibers are on %s\n", cv__admin_url(admin));
         fflush(stdout);
         return 0;
     }
@@ -57,6 +60,10 @@ static int announce(cv_ctx *cx, const cv_app *app, const char *host, int port)
     cv_json_key(&w, CV_STR("port"));
     cv_json_i64(&w, port);
     cv_json_object_end(&w);
+    if (admin) {
+        cv_json_key(&w, CV_STR("admin"));
+        cv_json_text(&w, cv__admin_url(admin));
+    }
     cv_json_object_end(&w);
     return cv__print_json(cx, &out);
 }
@@ -75,14 +82,26 @@ static int run_serve(cv_ctx *cx, cv_app *app, int argc, char **argv)
     cv_cond_init(&serving->stop);
     CV_TRY(cv_on_signal(cx, SIGTERM, on_stop, serving));
     CV_TRY(cv_on_signal(cx, SIGINT, on_stop, serving));
+    CV_TRY(cv__dump_on_signal(cx));
 
     cv_server_options options = cv__server_options(app->config);
     cv_server *server;
-    CV_TRY(cv_server_start(cx, app->router, &options, &server));
-    rc = announce(cx, app, options.host, cv_server_port(server));
+    cv__admin *admin;
+    CV_TRY(cv__admin_start(cx, app, &admin));
+    rc = cv_server_start(cx, app->router, &options, &server);
+    if (rc < 0) {
+        cv_error *first = cv_error_take(cx);
+        cv__admin_stop(cx, admin);
+        cv_error_put_back(cx, first);
+        return rc;
+    }
+    app->serving.started = true;
+    rc = announce(cx, app, options.host, cv_server_port(server), admin);
     while (!serving->stopping && rc == 0)
         rc = cv_cond_wait(cx, &serving->stop, NULL);
+    app->serving.draining = true;
     cv_server_stop(cx, server);
+    cv__admin_stop(cx, admin);
     return rc;
 }
 

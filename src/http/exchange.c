@@ -200,7 +200,7 @@ static cv__after answer(cv_ctx *cx, cv__connection *connection)
     req.ended_ns = cv_now_ns(cx);
     cv__http_metrics_request(server->metrics, &req, &res, req.ended_ns);
     cv__chain_after(cx, &req, &res);
-    cv__fiber_tell(cx, "http request", NULL, NULL);
+    cv__fiber_tell(cx, NULL, NULL, NULL);
     log_access(cx, &req, &res, started_ns);
     return after;
 }

@@ -188,6 +188,12 @@ static void hold_handle(struct cv_server *server, uv_handle_t *handle)
     server->holders++;
 }
 
+void cv__server_hide(struct cv_server *server)
+{
+    cv__http_metrics_free(server->metrics);
+    server->metrics = NULL;
+}
+
 static void free_server(struct cv_server *server)
 {
     cv__http_metrics_free(server->metrics);

@@ -84,6 +84,9 @@ void cv__server_connection_left(struct cv_server *server);
 /** The fiber of a request has ended. */
 void cv__server_request_left(struct cv_server *server);
 
+/** Leave the server out of the runtime's metrics: one that serves those who watch it. */
+void cv__server_hide(struct cv_server *server);
+
 /** Give up one hold. */
 void cv__server_unref(struct cv_server *server);
 

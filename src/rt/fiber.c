@@ -308,8 +308,10 @@ void cv__fiber_tell(cv_ctx *cx, const char *name, void (*describe)(const void *a
     if (!cx->fiber)
         return;
     struct cv_runtime *rt = cx->runtime;
-    cx->fiber->name = name;
-    atomic_store_explicit(&rt->holder, name, memory_order_relaxed);
+    if (name) {
+        cx->fiber->name = name;
+        atomic_store_explicit(&rt->holder, name, memory_order_relaxed);
+    }
     atomic_store_explicit(&rt->runs, atomic_load_explicit(&rt->runs, memory_order_relaxed) + 1, memory_order_relaxed);
     cx->fiber->describe = describe;
     cx->fiber->describe_arg = arg;

@@ -78,9 +78,9 @@ void cv__timer_stop(const cv_ctx *cx, cv__timer *timer);
  * limits. */
 int64_t cv__loop_now_ns(const cv_ctx *cx);
 
-/** Say what the context's fiber works at: a name instead of the one it was spawned with (static, or of something that
- *  outlives the runtime), and `describe`, which writes a line of at most `size` bytes with its NUL for a dump, outside
- *  the fiber; NULL: nothing to add. No effect in the main context. */
+/** Say what the context's fiber works at: a name instead of the one it has (static, or of something that
+ *  outlives the runtime; NULL: that one stays), and `describe`, which writes a line of at most `size` bytes with its
+ * NUL for a dump, outside the fiber; NULL: nothing to add. No effect in the main context. */
 void cv__fiber_tell(cv_ctx *cx, const char *name, void (*describe)(const void *arg, char *text, size_t size),
                     const void *arg);
 

@@ -1,3 +1,4 @@
+#include "base/ctx.h"
 #include "base/metric.h"
 #include "promtool.h"
 #include "test.h"
@@ -246,6 +247,16 @@ static void no_update_of_any_thread_is_lost(void **state)
     assert_true(fabs(cv_histogram_sum(h) - 1.5 * THREADS * ROUNDS) < 1e-6);
 }
 
+static void a_context_may_have_a_registry(void **state)
+{
+    (void)state;
+    cv_ctx *cx = cv_ctx_new(0);
+    assert_null(cv_ctx_metrics(cx));
+    cx->metrics = metrics;
+    assert_ptr_equal(cv_ctx_metrics(cx), metrics);
+    cv_ctx_free(cx);
+}
+
 static void what_is_counted_elsewhere_is_raised(void **state)
 {
     (void)state;
@@ -394,6 +405,7 @@ int main(void)
         TEST(quantiles_of_negative_and_late_buckets),
         TEST(the_latency_bounds_are_good_ones),
         TEST(no_update_of_any_thread_is_lost),
+        TEST(a_context_may_have_a_registry),
         TEST(what_is_counted_elsewhere_is_raised),
         TEST(updates_of_one_thread_alone),
         TEST(collectors_are_called_before_each_exposition),

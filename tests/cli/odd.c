@@ -3,6 +3,7 @@
 #include <covet/covet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct thing {
     int64_t id;
@@ -55,6 +56,30 @@ static int answer(cv_ctx *cx, cv_request *req, cv_response *res)
     return cv_reply_empty(cx, res, 204);
 }
 
+/* Holds the loop for so many milliseconds of processor time. */
+static int spin(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    int64_t ms;
+    CV_TRY(cv_query_i64(req, "ms", 300, 0, 60000, &ms));
+    for (clock_t until = clock() + (clock_t)ms * CLOCKS_PER_SEC / 1000; clock() < until;)
+        continue;
+    return cv_reply_empty(cx, res, 204);
+}
+
+static int wait_long(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    int64_t ms;
+    CV_TRY(cv_query_i64(req, "ms", 25000, 0, 60000, &ms));
+    CV_TRY(cv_sleep_ms(cx, ms));
+    return cv_reply_empty(cx, res, 204);
+}
+
+static int is_wanted(cv_ctx *cx, void *arg)
+{
+    (void)arg;
+    return getenv("UNREADY") ? cv_fail(cx, CV_E_STATE, "nobody wants it") : 0;
+}
+
 static void build_wrongly(cv_app *app, const char *odd)
 {
     static const cv_command serve = {.name = "serve", .usage = "", .help = "", .run = run_exit};
@@ -81,6 +106,10 @@ int main(int argc, char **argv)
     cv_app_settings(app, settings, 1);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         cv_app_command(app, &commands[i]);
+    cv_route(app, CV_GET, "/spin", spin);
+    cv_route(app, CV_GET, "/wait", wait_long);
+    cv_route(app, CV_GET | CV_POST, "/things/{id:int}", answer);
+    cv_app_ready_check(app, "wanted", is_wanted, NULL);
     build_wrongly(app, odd ? odd : "");
     return cv_main(app, argc, argv);
 }
