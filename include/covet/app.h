@@ -15,9 +15,9 @@
 #define COVET_APP_H
 
 #include <covet/config.h>
+#include <covet/files.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
-#include <covet/router.h>
 #include <covet/runtime.h>
 #include <covet/testing.h>
 
@@ -40,7 +40,10 @@ CV_API void cv_app_models_labelled(cv_app *app, const char *label, cv_model_fn *
 /** Add a route; see router.h. */
 CV_API void cv_route(cv_app *app, unsigned methods, const char *pattern, cv_handler *handler);
 CV_API void cv_route_arg(cv_app *app, unsigned methods, const char *pattern, cv_handler *handler, void *arg);
-CV_API void cv_app_static(cv_app *app, const char *prefix, const char *folder);
+
+/** Serve the files below a folder; see cv_router_static. `options` may be NULL. */
+CV_API void cv_app_static(cv_app *app, const char *prefix, const char *folder, const cv_static_options *options);
+
 /** The application's router, for groups. */
 CV_API cv_router *cv_app_router(cv_app *app);
 

@@ -1,6 +1,5 @@
 #include "app/app.h"
 #include "base/ctx.h"
-#include <covet/files.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,9 +85,9 @@ void cv_route_arg(cv_app *app, unsigned methods, const char *pattern, cv_handler
     STEP(app, cv_router_add(app->cx, app->router, methods, pattern, handler, arg));
 }
 
-void cv_app_static(cv_app *app, const char *prefix, const char *folder)
+void cv_app_static(cv_app *app, const char *prefix, const char *folder, const cv_static_options *options)
 {
-    STEP(app, cv_router_static(app->cx, app->router, prefix, folder, NULL));
+    STEP(app, cv_router_static(app->cx, app->router, prefix, folder, options));
 }
 
 cv_router *cv_app_router(cv_app *app)

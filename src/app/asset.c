@@ -1,7 +1,6 @@
 /* Files of the program itself, answered from memory. */
 #include "app/app.h"
 
-#include <covet/files.h>
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -34,7 +34,7 @@ static void test_a_sound_application(void **state)
     cv_app *app = cv_app_new("book_shop2");
     cv_app_models(app, thing_model);
     cv_route(app, CV_GET, "/things", answer);
-    cv_app_static(app, "/static", "/");
+    cv_app_static(app, "/static", "/", NULL);
     cv_app_settings(app, settings, 1);
     cv_app_command(app, &command);
     assert_int_equal(app->error, 0);
@@ -78,7 +78,7 @@ static void test_the_first_mistake_is_kept(void **state)
     snprintf(first, sizeof first, "%s", story(app));
     assert_non_null(strstr(first, "/a/{x"));
     cv_route(app, CV_GET, "also wrong", answer);
-    cv_app_static(app, "/s", "/no/such/folder");
+    cv_app_static(app, "/s", "/no/such/folder", NULL);
     cv_app_models(app, thing_model, thing_model);
     cv_app_asset(app, "bad", "text/plain", "", 0);
     cv_app_command(app, &(cv_command){.name = "No Name"});
@@ -98,7 +98,7 @@ static void test_each_kind_of_mistake(void **state)
     cv_app_free(app);
 
     app = cv_app_new("shop");
-    cv_app_static(app, "/s", "/no/such/folder");
+    cv_app_static(app, "/s", "/no/such/folder", NULL);
     assert_int_equal(app->error, CV_E_NOT_FOUND);
     cv_app_free(app);
 

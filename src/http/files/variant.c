@@ -1,9 +1,8 @@
 #include "http/files/variant.h"
 
 #include "base/ctx.h"
-#include <stdlib.h>
 
-/* A coding and the ending of files that have it. The first of equals wins. */
+/* A coding and the ending of files that have it; of what a client likes equally the first wins. */
 static const struct {
     const char *coding, *ending;
 } siblings[] = {{"zstd", ".zst"}, {"br", ".br"}, {"gzip", ".gz"}};
