@@ -83,10 +83,26 @@ static void reply_late(cv_ctx *cx, cv_response *res)
         reply_error(cx, res);
 }
 
+/* Whether the client went away or took its reply too slowly. Anybody can do that as often as he likes: it fills no log.
+ */
+static bool is_the_client_s(const cv__connection *connection, int rc)
+{
+    switch (rc) {
+    case CV_E_CANCELLED:
+        return connection->peer_gone;
+    case CV_E_CONNECTION_LOST:
+        return connection->peer_gone || connection->state == CV__CONNECTION_CLOSING;
+    case CV_E_TIMEOUT:
+        return connection->write_timed_out || connection->body_timed_out;
+    default:
+        return false;
+    }
+}
+
 static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
 {
     const cv__connection *connection = req->connection;
-    bool left = (rc == CV_E_CANCELLED || rc == CV_E_CONNECTION_LOST) && connection->peer_gone;
+    bool client_left = is_the_client_s(connection, rc);
     if (rc >= 0)
         rc = check_handler(cx, res);
     if (rc == 0) {
@@ -103,7 +119,7 @@ static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
     else
         reply_error(cx, res);
     if (streaming || res->status >= 500)
-        log_failure(cx, req, left ? CV_LOG_DEBUG : CV_LOG_ERROR);
+        log_failure(cx, req, client_left ? CV_LOG_DEBUG : CV_LOG_ERROR);
 }
 
 /* ---- sending ---- */

@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     cv_server_options options = {0};
     for (int i = 2; i < argc; i++)
         set_option(&options, argv[i]);
-    cv_log *log = cv_log_new(&(cv_log_options){0});
+    cv_log *log = cv_log_new(&(cv_log_options){.level = CV_LOG_WARN});
     cv_ctx *cx;
     if (argc < 2 || cv_runtime_new(&(cv_runtime_options){.log = log}, &cx) < 0)
         return 2;
