@@ -447,7 +447,8 @@ bool cv__connection_can_drain(const cv__connection *connection)
     const cv__parser *parser = &connection->parser;
     if (cv__parser_is_complete(parser))
         return true;
-    if (connection->continue_due || connection->body_timed_out)
+    if (connection->continue_due || connection->body_timed_out || connection->peer_gone ||
+        connection->found == CV__PARSE_REFUSED)
         return false;
     return parser->head.chunked || parser->head.content_length - parser->body_taken <= DRAIN_BYTES;
 }
@@ -527,8 +528,8 @@ static int body_problem(cv_ctx *cx, const cv__connection *connection)
 
 int cv__connection_await_body(cv_ctx *cx, cv__connection *connection)
 {
+    CV_TRY(body_problem(cx, connection)); /* before the cancellation that it may have brought */
     CV_TRY(cv__wait_check(cx, "read the body"));
-    CV_TRY(body_problem(cx, connection));
     if (connection->continue_due)
         CV_TRY(send_continue(cx, connection));
     int rc = 0;

@@ -75,11 +75,11 @@ static void reply_error(cv_ctx *cx, cv_response *res)
     res->state = CV__REPLY_WHOLE;
 }
 
-/* It was the client that took too long. */
-static void reply_late(cv_ctx *cx, cv_response *res)
+/* It was the client that took too long, or ended in the middle of its request. */
+static void reply_body(cv_ctx *cx, cv_response *res, int status, const char *detail)
 {
     cv__response_reset(res);
-    if (cv_reply_problem(cx, res, 408, NULL, "the body did not arrive in time") < 0)
+    if (cv_reply_problem(cx, res, status, NULL, detail) < 0)
         reply_error(cx, res);
 }
 
@@ -115,7 +115,9 @@ static void settle(cv_ctx *cx, const cv_request *req, cv_response *res, int rc)
     if (streaming)
         res->state = CV__REPLY_CUT;
     else if (rc == CV_E_TIMEOUT && connection->body_timed_out)
-        reply_late(cx, res);
+        reply_body(cx, res, 408, "the body did not arrive in time");
+    else if (client_left && !cv__parser_is_complete(&connection->parser))
+        reply_body(cx, res, 400, "the body ended too early");
     else
         reply_error(cx, res);
     if (streaming || res->status >= 500)

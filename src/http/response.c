@@ -196,7 +196,7 @@ int cv_response_header(cv_response *res, const char *name_text, const char *valu
 /* A header that a reply has by itself: its name is a literal of ours. */
 static int set_own(cv_response *res, cv_str name, const char *value_text)
 {
-    cv_str value = cv_str_trim(cv_str_of(value_text));
+    cv_str value = trim_blanks(cv_str_of(value_text));
     CV_TRY(check_value(res, name, value));
     const char *copy = cv_strndup(res->cx, value.ptr, value.len);
     if (!copy)

@@ -20,20 +20,48 @@ static void add_hex(cv_buf *out, const char *name, cv_str bytes)
     cv_buf_add_char(out, '\n');
 }
 
-static int echo(cv_ctx *cx, cv_request *req, cv_response *res)
+/* What was understood. The prefix of routes that do not read their bodies as others do is no part of it. */
+static int tell(cv_request *req, cv_response *res, size_t prefix, cv_str body)
 {
-    (void)cx;
+    cv_str path = cv_request_path(req);
     CV_TRY(cv_response_header(res, "Content-Type", "text/plain"));
     CV_TRY(cv_response_header(res, "X-Method", cv_method_name(cv_request_method(req))));
     cv_buf *out = cv_response_body(res);
     cv_buf_printf(out, "method %s\n", cv_method_name(cv_request_method(req)));
     add_hex(out, "target", cv_request_target(req));
-    add_hex(out, "path", cv_request_path(req));
+    add_hex(out, "path", cv_str_sub(path, prefix, path.len));
     add_hex(out, "query", cv_request_query(req));
     add_hex(out, "host", cv_request_header(req, "host"));
     add_hex(out, "x", cv_request_header(req, "x"));
-    add_hex(out, "body", cv_request_body(req));
+    add_hex(out, "body", body);
     return 0;
+}
+
+static int echo(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    (void)cx;
+    return tell(req, res, 0, cv_request_body(req));
+}
+
+/* The body as it comes, in small pieces. */
+static int echo_stream(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    char piece[7];
+    size_t len;
+    cv_buf body;
+    cv_buf_init_arena(&body, cv_ctx_arena(cx), 0);
+    do {
+        CV_TRY(cv_body_read(cx, req, piece, sizeof piece, &len));
+        cv_buf_add(&body, piece, len);
+    } while (len);
+    return tell(req, res, strlen("/stream"), cv_buf_str(&body));
+}
+
+/* A reply without a look at the body. */
+static int echo_unread(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    (void)cx;
+    return tell(req, res, strlen("/unread"), CV_STR(""));
 }
 
 /* A value of the client's comes back in a header. */
@@ -81,6 +109,16 @@ static int stats(cv_ctx *cx, cv_request *req, cv_response *res)
     return 0;
 }
 
+static int add_stream_route(cv_ctx *cx, cv_router *router, const char *prefix, cv_handler *handler)
+{
+    cv_route_group *group = cv_router_group(cx, router, prefix);
+    return group ? cv_route_group_route(
+                       cx, group,
+                       &(cv_route_spec){
+                           .methods = ALL_METHODS, .pattern = "/{rest:path}", .handler = handler, .stream_body = true})
+                 : CV_E_NOMEM;
+}
+
 static int add_routes(cv_ctx *cx, cv_router *router, const char *folder, cv_server **server)
 {
     CV_TRY(cv_router_add(cx, router, ALL_METHODS, "/", echo, NULL));
@@ -89,6 +127,8 @@ static int add_routes(cv_ctx *cx, cv_router *router, const char *folder, cv_serv
     CV_TRY(cv_router_add(cx, router, CV_GET, "/redirect", redirect, NULL));
     CV_TRY(cv_router_add(cx, router, CV_GET, "/flood", flood, NULL));
     CV_TRY(cv_router_add(cx, router, CV_GET, "/stats", stats, server));
+    CV_TRY(add_stream_route(cx, router, "/stream", echo_stream));
+    CV_TRY(add_stream_route(cx, router, "/unread", echo_unread));
     return cv_router_static(cx, router, "/files", folder, NULL);
 }
 
@@ -148,7 +188,7 @@ int main(int argc, char **argv)
         set_option(&options, argv[i]);
     cv_log *log = cv_log_new(&(cv_log_options){.level = CV_LOG_WARN});
     cv_ctx *cx;
-    if (argc < 2 || cv_runtime_new(&(cv_runtime_options){.log = log}, &cx) < 0)
+    if (argc < 2 || cv_runtime_new(&(cv_runtime_options){.log = log, .watchdog_ms = -1}, &cx) < 0)
         return 2;
     cv_router *router = cv_router_new();
     cv_server *server = NULL;
