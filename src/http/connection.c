@@ -84,6 +84,7 @@ void cv__connection_leaving(cv__connection *connection)
     bool was_open = connection->state != CV__CONNECTION_CLOSING;
     if (connection->waiting_kind == CV__TIMEOUT_IDLE)
         cv_list_remove(&connection->waiting.link);
+    connection->batch_ns = 0;
     cv__connection_settle(connection);
     if (was_open && connection->state == CV__CONNECTION_CLOSING)
         cv_cancel(connection->fiber);

@@ -48,6 +48,7 @@ typedef struct cv__connection {
 
     cv__parser parser;
     cv__match match;                    /* of the present request, once its head is complete */
+    int64_t batch_ns;                   /* when the fiber came to run last; 0: it has suspended since */
     struct cv_fiber *fiber;             /* of the request, from its first run to its end */
     cv__waiter *reader;                 /* the fiber waits for more of the body */
     int64_t body_waited_ns;             /* by the fiber, since the window began */

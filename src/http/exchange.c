@@ -226,27 +226,29 @@ static cv__after answer(cv_ctx *cx, cv__connection *connection)
 /* Requests that came together do not keep the loop longer than this. */
 enum { BATCH_NS = 2000000 };
 
-static void give_way(cv_ctx *cx, int64_t *batch_ns)
+static void give_way(cv_ctx *cx, cv__connection *connection)
 {
     int64_t now_ns = cv_now_ns(cx);
-    if (now_ns - *batch_ns < BATCH_NS)
+    if (!connection->batch_ns)
+        connection->batch_ns = now_ns;
+    if (now_ns - connection->batch_ns < BATCH_NS)
         return;
     if (cv_yield(cx) < 0)
         cv_error_clear(cx);
-    *batch_ns = cv_now_ns(cx);
+    connection->batch_ns = cv_now_ns(cx);
 }
 
 int cv__exchange_run(cv_ctx *cx, void *arg)
 {
     cv__connection *connection = arg;
-    int64_t batch_ns = cv_now_ns(cx);
     connection->fiber = cx->fiber;
+    connection->batch_ns = cv_now_ns(cx);
     cv__fiber_on_leave(cx, on_leave, connection);
     if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
         cv_cancel(cx->fiber);
     while (cv__connection_next(connection, answer(cx, connection))) {
         cv__fiber_renew(cx);
-        give_way(cx, &batch_ns);
+        give_way(cx, connection);
         if (connection->state == CV__CONNECTION_CLOSING)
             break;
     }

@@ -140,6 +140,8 @@ static bool send_pending(cv__connection *connection)
     struct iovec all = {connection->pending + connection->pending_at, connection->pending_len}, *rest = &all;
     unsigned count = 1;
     if (!write_now(connection, &rest, &count, false)) {
+        if (connection->fiber && !connection->writer)
+            cv_cancel(connection->fiber);
         cv__connection_cut(connection, true);
         return false;
     }
