@@ -3,8 +3,9 @@
 
     http_soak.py BUILD [SECONDS]        default 20, a short form; the promise is for 600
 
-wrk asks for texts, objects, lists and files in turn. After a tenth of the time the server has what it needs; from then on
-its memory is read every second, and the largest may be 5 % above the median of the first tenth of these."""
+wrk asks for texts, objects, lists and files in turn. After a tenth of the time, and five seconds at least, the server has
+what it needs; from then on its memory is read every second, and the largest may be 5 % above the median of the first tenth of
+these."""
 import json
 import statistics
 import subprocess
@@ -14,6 +15,7 @@ import time
 import http_bench
 
 FLAT = 0.05
+WARM_UP_SECONDS = 5
 PATHS = ('/plaintext', '/json', '/list', '/static/file.bin', '/plaintext', '/json')
 
 
@@ -31,12 +33,14 @@ def watch(server, wrk):
 
 def growth(samples):
     """By which share the largest sample is above the usual one after the warm-up."""
-    warm = samples[len(samples) // 10:]
+    warm = samples[max(len(samples) // 10, WARM_UP_SECONDS):]
     return max(warm) / statistics.median(warm[:max(1, len(warm) // 10)]) - 1
 
 
 def main():
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+    if seconds < 2 * WARM_UP_SECONDS:
+        sys.exit(f'soak: at least {2 * WARM_UP_SECONDS} seconds')
     with http_bench.Bench('soak', http_bench.build_folder(sys.argv)) as bench:
         files = bench.folder / 'static'
         files.mkdir()
