@@ -150,7 +150,7 @@ static struct series *find_series(cv__http_metrics *m, const cv__route *route, u
 static uint64_t request_body_size(const cv_request *req)
 {
     const cv__parser *parser = req->parser;
-    return parser->head.chunked ? parser->body_len : parser->head.content_length;
+    return parser->head.chunked ? parser->body_taken + parser->body_len : parser->head.content_length;
 }
 
 void cv__http_metrics_request(cv__http_metrics *m, const cv_request *req, const cv_response *res, int64_t ended_ns)

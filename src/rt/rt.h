@@ -65,13 +65,15 @@ struct cv_fiber {
 
 struct cv_runtime {
     uv_loop_t loop;
-    uv_check_t check;             /* the turn: runs ready fibers after the poll */
-    uv_idle_t idle;               /* active while something can run: the poll does not block */
-    uv_timer_t timer;             /* set for the first of `timers` */
-    uv_timer_t end_timer;         /* bounds the end of the runtime */
-    struct cv_fiber main;         /* the main context, as the waits see it */
-    struct cv_fiber *current;     /* the fiber that runs, or NULL: main context or loop callback */
-    _Atomic(const char *) holder; /* its name, for other threads to read */
+    uv_check_t check;                        /* the turn: runs ready fibers after the poll */
+    uv_idle_t idle;                          /* active while something can run: the poll does not block */
+    uv_timer_t timer;                        /* set for the first of `timers` */
+    uv_timer_t end_timer;                    /* bounds the end of the runtime */
+    struct cv_fiber main;                    /* the main context, as the waits see it */
+    const struct cv__inspection *inspection; /* while a stack is asked for its frames: see inspect.h */
+    struct cv_fiber *current;                /* the fiber that runs, or NULL: main context or loop callback */
+    _Atomic(const char *) holder;            /* its name, for other threads to read */
+    _Atomic uint64_t runs;                   /* how often a fiber was switched to; other threads read it */
     pthread_t thread;
     pid_t thread_id;
     bool in_loop; /* inside uv_run */
@@ -98,11 +100,9 @@ struct cv_runtime {
     struct cv__lanes *lanes;    /* made at the first use */
     struct cv_workers *workers; /* started by it, and not stopped; the last ones */
     struct cv__signal *signals;
-    void *guard;                             /* see guard.h */
-    const struct cv__inspection *inspection; /* while a stack is asked for its frames: see inspect.h */
+    void *guard; /* see guard.h */
 
     uint64_t spawned;
-    _Atomic uint64_t runs;   /* how often a fiber was switched to; other threads read it */
     _Atomic int64_t tick_ns; /* uv_hrtime of the last tick of metrics.c, 0 before; other threads read it */
     cv_counter *watchdog_counter;
     struct cv__rt_metrics *metrics; /* see metrics.c */

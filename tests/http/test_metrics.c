@@ -32,6 +32,16 @@ static int stream(cv_ctx *cx, cv_request *req, cv_response *res)
     return cv_stream_end(cx, res);
 }
 
+static int read_body(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    char piece[16];
+    size_t len;
+    do
+        CV_TRY(cv_body_read(cx, req, piece, sizeof piece, &len));
+    while (len);
+    return cv_reply_text(cx, res, 200, "text/plain", CV_STR("read"));
+}
+
 static int wait_inside(cv_ctx *cx, cv_request *req, cv_response *res)
 {
     world *w = cv_request_route_arg(req);
@@ -57,6 +67,8 @@ static int set_up(void **state)
     assert_ok(cx, cv_router_add(cx, w->f.router, CV_GET, "/wait/{name}", wait_inside, w));
     assert_ok(cx, cv_router_add(cx, w->f.router, CV_GET, "/a\"\\b", hello, NULL));
     assert_ok(cx, cv_route_group_route(cx, cv_router_root(w->f.router), &quiet));
+    cv_route_spec upload = {.methods = CV_POST, .pattern = "/upload", .handler = read_body, .stream_body = true};
+    assert_ok(cx, cv_route_group_route(cx, cv_router_root(w->f.router), &upload));
     fixture_start(&w->f, (cv_server_options){.max_body_bytes = 1000});
     *state = w;
     return 0;
@@ -140,6 +152,11 @@ static void sizes_are_those_that_went_over_the_wire(void **state)
     reply_done(&r);
     client_send(c, "POST /books/8 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
     client_expect(c, 200, "hello");
+    client_send(c, "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n28\r\n"
+                   "0123456789012345678901234567890123456789\r\n0\r\n\r\n");
+    client_expect(c, 200, "read");
+    expect(w, "http_server_request_body_size_bytes_sum{http_request_method=\"POST\",http_route=\"/upload\","
+              "http_response_status_code=\"200\"} 40");
     expect(w, "http_server_response_body_size_bytes_sum{http_request_method=\"GET\",http_route=\"/stream\","
               "http_response_status_code=\"200\"} 100");
     expect(w, "http_server_response_body_size_bytes_sum{" BOOKS("HEAD") "} 0");
