@@ -326,6 +326,7 @@ static cv__parse begin_body(cv__connection *connection)
     size_t max_bytes = route->limits.max_body_bytes ? route->limits.max_body_bytes : server->limits.max_body_bytes;
     cv__parse result = cv__parser_body(parser, max_bytes);
     connection->continue_due = head->expect_continue && parser->len == parser->body_start;
+    connection->head_sent = false;
     if (result != CV__PARSE_MORE || (route->handler && !route->stream_body) || cv__parser_stream(parser))
         return result;
     parser->refusal = (cv__refusal){503, "out of memory"};
@@ -531,7 +532,7 @@ int cv__connection_await_body(cv_ctx *cx, cv__connection *connection)
 {
     CV_TRY(body_problem(cx, connection)); /* before the cancellation that it may have brought */
     CV_TRY(cv__wait_check(cx, "read the body"));
-    if (connection->continue_due)
+    if (connection->continue_due && !connection->head_sent)
         CV_TRY(send_continue(cx, connection));
     int rc = 0;
     if (!read_some(connection))

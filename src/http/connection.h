@@ -42,6 +42,7 @@ typedef struct cv__connection {
     bool reading;
     bool peer_gone;    /* end of file or an error was read */
     bool continue_due; /* the client waits to be told to send the body */
+    bool head_sent;    /* of the reply to the present request, before the body was read: nothing may be told any more */
     bool write_timed_out, body_timed_out;
     int holders;
     uint64_t requests; /* begun */

@@ -142,6 +142,7 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
     res->chunked = framing == CV__FRAMING_CHUNKED;
     res->stream_left = framing == CV__FRAMING_NONE ? -1 : content_length;
     res->state = CV__REPLY_STREAM;
+    res->connection->head_sent = true;
     cv_buf_init_arena(&res->filtered, cv_ctx_arena(cx), 0);
     extend_deadline(cx, res);
     return 0;

@@ -46,6 +46,18 @@ static int misuses(cv_ctx *cx, cv_request *req, cv_response *res)
     return 0;
 }
 
+/* Begins to reply before it reads. */
+static int begins_then_reads(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    char piece[16];
+    size_t len = 0;
+    CV_TRY(cv_stream_start(cx, res, 200, NULL, -1));
+    CV_TRY(cv_stream_flush(cx, res));
+    CV_TRY(cv_body_read(cx, req, piece, sizeof piece, &len));
+    CV_TRY(cv_stream_write(cx, res, piece, len));
+    return cv_stream_end(cx, res);
+}
+
 /* A time limit of the handler's own is not extended. */
 static int limits_itself(cv_ctx *cx, cv_request *req, cv_response *res)
 {
@@ -82,6 +94,9 @@ static int setup(void **state)
     add(w, "/forgets", forgets_the_end);
     add(w, "/misuses", misuses);
     add(w, "/limits", limits_itself);
+    const cv_route_spec spec = {
+        .methods = CV_POST, .pattern = "/begins", .handler = begins_then_reads, .stream_body = true};
+    assert_ok(w->f.cx, cv_route_group_route(w->f.cx, cv_router_root(w->f.router), &spec));
     *state = w;
     return 0;
 }
@@ -178,6 +193,21 @@ static void test_calls_in_the_wrong_state_are_refused(void **state)
         assert_int_equal(w->codes[i], expected[i]);
 }
 
+static void test_nothing_is_told_in_the_middle_of_a_reply(void **state)
+{
+    world *w = *state;
+    fixture_start(&w->f, (cv_server_options){0});
+    client *c = client_open(&w->f);
+    client_send(c, "POST /begins HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n");
+    client_read_until(c, "\r\n\r\n");
+    client_send(c, "ok");
+    reply r = client_reply(c);
+    assert_string_equal(r.body, "ok");
+    assert_string_equal(reply_header(&r, "Connection"), "close");
+    reply_done(&r);
+    client_close(c);
+}
+
 static void test_a_shorter_limit_of_the_handler_stays(void **state)
 {
     world *w = *state;
@@ -193,6 +223,7 @@ int main(void)
         CASE(test_a_stream_is_chunked_or_as_long_as_it_says), CASE(test_without_a_body_nothing_is_streamed),
         CASE(test_an_old_client_knows_the_end_by_the_close),  CASE(test_an_error_in_the_middle_cuts_the_connection),
         CASE(test_calls_in_the_wrong_state_are_refused),      CASE(test_a_shorter_limit_of_the_handler_stays),
+        CASE(test_nothing_is_told_in_the_middle_of_a_reply),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
