@@ -126,6 +126,7 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
     CV_TRY(cv__response_check(cx, res));
     if (!res->connection)
         return cv_fail(cx, CV_E_STATE, "cannot start a stream: the response has no connection");
+    CV_TRY(cv__wait_check(cx, "write the reply")); /* before the hooks, which pass a reply once: an error has its own */
     if (content_type)
         CV_TRY(cv_response_header(res, "Content-Type", content_type));
     cv_buf_clear(&res->body);
@@ -134,7 +135,6 @@ int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *conten
     CV_TRY(pass_reply_hooks(cx, res));
     decide_keep_alive(res);
     cv__framing framing = choose_framing(res, content_length);
-    CV_TRY(cv__wait_check(cx, "write the reply"));
     if (!put_head(cx, res, framing, (uint64_t)content_length, 0)) {
         res->state = CV__REPLY_CUT;
         return cx->error_code;

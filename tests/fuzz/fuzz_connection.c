@@ -222,7 +222,7 @@ static const struct request {
     {UPLOAD("/begun") "Content-Length: 20\r\n\r\n01234567890123456789", false, false},
     {UPLOAD("/begun") "Expect: 100-continue\r\n" CHUNKED, false, false},
     {UPLOAD("/echoed") CHUNKED, false, false},
-    {UPLOAD("/echoed") "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nabcde", false, false},
+    {UPLOAD("/echoed") "Content-Length: 5\r\nExpect: 100-continue\r\n\r\nabcde", false, false, true},
     {UPLOAD("/upload") "Content-Length: 290000\r\n\r\n", true, true},
     {UPLOAD("/ignored") "Content-Length: 290000\r\n\r\n", true, true},
     {UPLOAD("/ignored") "Content-Length: 200000\r\n\r\n", true, true},
@@ -266,6 +266,8 @@ static int read_answer(cv_ctx *cx, client *c)
         return 0;
     c->answered++;
     require(c->answered <= c->heads + 1, "there are more answers than requests");
+    if (!method.ptr && !head.close)
+        fprintf(stderr, "fuzz: %.*s\n", CV_STR_ARG(text));
     require(method.ptr || head.close, "what is no request is answered, and the connection goes on");
     c->told_last = head.close;
     return cv__reply_receive_body(cx, c->connection, &head, &reply);

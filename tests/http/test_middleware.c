@@ -75,6 +75,14 @@ static int breaking(cv_ctx *cx, cv_request *req, cv_response *res)
     return cv_fail(cx, CV_E_IO, "broken");
 }
 
+/* Its time is over when it begins to reply. */
+static int late(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    (void)req;
+    cx->deadline_ns = cv_now_ns(cx) - 1;
+    return cv_stream_start(cx, res, 200, "text/plain", -1);
+}
+
 static int failing(cv_ctx *cx, cv_request *req, cv_response *res)
 {
     (void)req, (void)res;
@@ -91,6 +99,7 @@ static int setup(void **state)
     assert_ok(f->cx, cv_router_add(f->cx, f->router, CV_GET, "/stream", streaming, NULL));
     assert_ok(f->cx, cv_router_add(f->cx, f->router, CV_GET, "/breaking", breaking, NULL));
     assert_ok(f->cx, cv_router_add(f->cx, f->router, CV_GET, "/failing", failing, NULL));
+    assert_ok(f->cx, cv_router_add(f->cx, f->router, CV_GET, "/late", late, NULL));
     *state = f;
     return 0;
 }
@@ -214,6 +223,17 @@ static void test_a_stream_passes_before_its_head(void **state)
     expect_trace(f, REQUEST("HEAD", "/hello"), 200, "<a handler >a .a=200/0 ");
 }
 
+static void test_the_error_of_a_stream_that_cannot_start_passes_too(void **state)
+{
+    fixture *f = *state;
+    use(f, cv_router_root(f->router), CV_PHASE_OBSERVE, "a");
+    fixture_start(f, (cv_server_options){0});
+    reply r = ask(f, REQUEST("GET", "/late"));
+    assert_int_equal(r.status, 503);
+    assert_string_equal(reply_header(&r, "X-Passed"), "a");
+    reply_done(&r);
+}
+
 static void test_the_end_is_seen_also_when_the_stream_was_cut(void **state)
 {
     fixture *f = *state;
@@ -332,6 +352,7 @@ int main(void)
         CASE(test_an_error_on_the_way_in_becomes_a_reply),
         CASE(test_an_error_on_the_way_out_passes_what_is_left),
         CASE(test_a_stream_passes_before_its_head),
+        CASE(test_the_error_of_a_stream_that_cannot_start_passes_too),
         CASE(test_the_end_is_seen_also_when_the_stream_was_cut),
         CASE(test_the_root_sees_what_has_no_route),
         CASE(test_what_is_no_request_has_no_middleware),
