@@ -195,14 +195,15 @@ static void describe(const void *arg, char *text, size_t size)
     snprintf(text, size, "%s %.*s", cv_method_name(cv_request_method(req)), CV_STR_ARG(req->path));
 }
 
-/* One request whose head the parser holds, with the route that was found for it. */
-static cv__after answer(cv_ctx *cx, cv__connection *connection)
+/* One request whose head the parser holds, with the route that was found for it. `*clock_ns` is now; the clock is read
+ * once a request. */
+static cv__after answer(cv_ctx *cx, cv__connection *connection, int64_t *clock_ns)
 {
     struct cv_server *server = connection->server;
     const cv__head *head = &connection->parser.head;
     cv_request req;
     cv_response res;
-    int64_t started_ns = cv_now_ns(cx);
+    int64_t started_ns = *clock_ns;
     cv__response_init(cx, &res, head->method, head->minor_version, head->keep_alive);
     res.connection = connection;
     res.request = &req;
@@ -215,7 +216,7 @@ static cv__after answer(cv_ctx *cx, cv__connection *connection)
     if (rc == 0)
         rc = cv__router_run(cx, &req, &res);
     cv__after after = finish(cx, &req, &res, rc);
-    req.ended_ns = cv_now_ns(cx);
+    req.ended_ns = *clock_ns = cv_now_ns(cx);
     cv__http_metrics_request(server->metrics, &req, &res, req.ended_ns);
     cv__chain_after(cx, &req, &res);
     cv__fiber_tell(cx, NULL, NULL, NULL);
@@ -226,29 +227,29 @@ static cv__after answer(cv_ctx *cx, cv__connection *connection)
 /* Requests that came together do not keep the loop longer than this. */
 enum { BATCH_NS = 2000000 };
 
-static void give_way(cv_ctx *cx, cv__connection *connection)
+static void give_way(cv_ctx *cx, cv__connection *connection, int64_t *clock_ns)
 {
-    int64_t now_ns = cv_now_ns(cx);
     if (!connection->batch_ns)
-        connection->batch_ns = now_ns;
-    if (now_ns - connection->batch_ns < BATCH_NS)
+        connection->batch_ns = *clock_ns;
+    if (*clock_ns - connection->batch_ns < BATCH_NS)
         return;
     if (cv_yield(cx) < 0)
         cv_error_clear(cx);
-    connection->batch_ns = cv_now_ns(cx);
+    connection->batch_ns = *clock_ns = cv_now_ns(cx);
 }
 
 int cv__exchange_run(cv_ctx *cx, void *arg)
 {
     cv__connection *connection = arg;
+    int64_t clock_ns = cv_now_ns(cx);
     connection->fiber = cx->fiber;
-    connection->batch_ns = cv_now_ns(cx);
+    connection->batch_ns = clock_ns;
     cv__fiber_on_leave(cx, on_leave, connection);
     if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
         cv_cancel(cx->fiber);
-    while (cv__connection_next(connection, answer(cx, connection))) {
+    while (cv__connection_next(connection, answer(cx, connection, &clock_ns))) {
         cv__fiber_renew(cx);
-        give_way(cx, connection);
+        give_way(cx, connection, &clock_ns);
         if (connection->state == CV__CONNECTION_CLOSING)
             break;
     }

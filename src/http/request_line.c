@@ -15,22 +15,40 @@ int cv__hex_digit(char c)
     return -1;
 }
 
-static bool is_alnum(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_one_of(char c, const char *set)
 {
     return c && strchr(set, c);
 }
 
+/* Sets of ASCII characters, one bit each. Tokens (RFC 9110 5.6.2) have letters, digits and !#$%&'*+-.^_`|~; names of
+ * hosts letters, digits and -._~!$&'()*+;= (RFC 3986 has escapes and commas too: no name has them, and both deceive);
+ * paths letters, digits, percent signs and -._~!$&'()*+,;=:@/ (RFC 3986 3.3); queries also have question marks, and
+ * []{}|^\` which browsers send as they are. */
+static const uint64_t token_characters[] = {0x03ff6cfa00000000, 0x57ffffffc7fffffe};
+static const uint64_t host_characters[] = {0x2bff6fd200000000, 0x47fffffe87fffffe};
+static const uint64_t path_characters[] = {0x2ffffff200000000, 0x47fffffe87ffffff};
+static const uint64_t query_characters[] = {0xaffffff200000000, 0x7fffffffffffffff};
+
+/* How many characters at the start of the text are in the set. */
+static size_t span_of(cv_str text, const uint64_t set[2])
+{
+    size_t len = 0;
+    for (; len < text.len; len++) {
+        unsigned char c = (unsigned char)text.ptr[len];
+        if (c > 127 || !(set[c >> 6] >> (c & 63) & 1))
+            break;
+    }
+    return len;
+}
+
+static bool has_only(cv_str text, const uint64_t set[2])
+{
+    return span_of(text, set) == text.len;
+}
+
 bool cv__is_token(cv_str text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_alnum(text.ptr[i]) && !is_one_of(text.ptr[i], "!#$%&'*+-.^_`|~"))
-            return false;
-    return text.len > 0;
+    return text.len > 0 && has_only(text, token_characters);
 }
 
 /* ---- method and version ---- */
@@ -97,15 +115,11 @@ static size_t bracketed_length(cv_str text)
     return inet_pton(AF_INET6, address, &binary) == 1 ? len + 2 : 0;
 }
 
-/* Escapes are allowed in names by RFC 3986, and commas; no name has them, and both deceive. */
 static size_t host_length(cv_str text)
 {
-    size_t host = 0;
     if (text.len && text.ptr[0] == '[')
         return bracketed_length(text);
-    while (host < text.len && (is_alnum(text.ptr[host]) || is_one_of(text.ptr[host], "-._~!$&'()*+;=")))
-        host++;
-    return host;
+    return span_of(text, host_characters);
 }
 
 bool cv__authority_is_valid(cv_str text)
@@ -138,6 +152,8 @@ static int decoded_byte(cv_str path, size_t *position)
 static bool path_is_safe(cv_str path)
 {
     size_t dots = 0, others = 0;
+    if (!path.len || (!memchr(path.ptr, '%', path.len) && !memchr(path.ptr, '.', path.len)))
+        return true;
     for (size_t i = 0; i < path.len;) {
         int byte = decoded_byte(path, &i);
         if (byte <= 0)
@@ -153,21 +169,6 @@ static bool path_is_safe(cv_str path)
         }
     }
     return others || dots == 0 || dots > 2;
-}
-
-/* Sets of ASCII characters, one bit each. A path has letters, digits, percent signs and -._~!$&'()*+,;=:@/ (RFC 3986
- * 3.3); a query also has question marks, and []{}|^\` which browsers send as they are. */
-static const uint64_t path_characters[] = {0x2ffffff200000000, 0x47fffffe87ffffff};
-static const uint64_t query_characters[] = {0xaffffff200000000, 0x7fffffffffffffff};
-
-static bool has_only(cv_str text, const uint64_t set[2])
-{
-    bool good = true;
-    for (size_t i = 0; i < text.len && good; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        good = c < 128 && (set[c >> 6] >> (c & 63) & 1);
-    }
-    return good;
 }
 
 /* Cut "http://host:port" off the front of `*rest`. */
