@@ -16,6 +16,7 @@
 #include <covet/json.h>
 #include <covet/lane.h>
 #include <covet/list.h>
+#include <covet/listener.h>
 #include <covet/log.h>
 #include <covet/map.h>
 #include <covet/metric.h>

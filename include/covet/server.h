@@ -2,6 +2,7 @@
 #ifndef COVET_SERVER_H
 #define COVET_SERVER_H
 
+#include <covet/listener.h>
 #include <covet/router.h>
 
 CV_BEGIN_DECLS
@@ -16,6 +17,8 @@ typedef enum cv_forwarded {
 
 /* Every limit has a default that is safe in public; 0 takes it. */
 typedef struct cv_server_options {
+    cv_listener *listener;              /* kept by reference; NULL: one of its own, at host and port */
+    size_t socket;                      /* which of the listener's sockets: the worker's index */
     const char *host;                   /* NULL: "127.0.0.1" */
     int port;                           /* 0: a free one (see cv_server_port) */
     int backlog;                        /* 511 */
@@ -40,23 +43,30 @@ typedef struct cv_server_options {
     bool development;       /* error replies tell their story: cause chain, file and line */
 } cv_server_options;
 
-/** Bind and listen; requests are taken from the next suspension on. The router is kept by reference and must outlive
- * the server; options are copied. The process ignores SIGPIPE from now on, unless it has a handler of its own. May
- * suspend to resolve the host. CV_E_ADDRESS_IN_USE (naming host and port), CV_E_PERMISSION, CV_E_RESOLVE, CV_E_INVALID.
- */
+/** Start answering on a listener; requests are taken from the next suspension on. The router is frozen by it (no routes
+ *  or middleware can be added any more), kept by reference and must outlive the server; it may serve in several
+ * workers. Options are copied. The process ignores SIGPIPE from now on, unless it has a handler of its own.
+ * CV_E_INVALID, CV_E_CLOSED (the last server on the listener was stopped) and, without a listener, what
+ * cv_listener_open reports: then it may suspend. */
 CV_API CV_CHECKED int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *options,
                                       cv_server **ret_server);
 
 /** The port that is listened on. */
 CV_API int cv_server_port(const cv_server *server);
 
-/** Stop gracefully: no further connections, idle ones closed at once, requests under way are finished (with
- * "Connection: close") for at most shutdown_timeout_ms, then cut; frees the server. Suspends; always succeeds in
- * bounded time. NULL is allowed. */
+/** Stop gracefully: connections that wait in the backlog are still taken, then no further ones; idle ones are closed at
+ *  once (those that have not asked anything yet, within a second), requests under way are finished (with "Connection:
+ *  close") for at most shutdown_timeout_ms, then cut; frees the server. Sockets that others go on with keep their
+ * backlog (those of the system, and after cv_server_leave). Suspends; always succeeds in bounded time. NULL is allowed.
+ */
 CV_API void cv_server_stop(cv_ctx *cx, cv_server *server);
 
+/** The listener's sockets have an heir in another process: stop accepting at once and leave the backlog to it. Does not
+ *  suspend. */
+CV_API void cv_server_leave(cv_server *server);
+
 typedef struct cv_server_stats {
-    uint64_t connections_total, requests_total, responses_by_class[6];
+    uint64_t connections_total, connections_refused, requests_total, responses_by_class[6];
     size_t connections_open, connections_idle, requests_active;
 } cv_server_stats;
 CV_API cv_server_stats cv_server_get_stats(const cv_server *server);

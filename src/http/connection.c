@@ -1,6 +1,7 @@
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include "http/listener.h"
 #include "http/router.h"
 #include <assert.h>
 #include <covet/fiber.h>
@@ -112,7 +113,7 @@ void cv__connection_cut(cv__connection *connection, bool reset)
     wake(&connection->writer, 0);
     wake(&connection->reader, 0);
     connection->transport->ops->close(connection->transport, reset);
-    cv__server_connection_left(connection->server);
+    cv__server_connection_left(connection->server, &connection->transport->peer);
 }
 
 /* ---- reading ---- */
@@ -556,6 +557,7 @@ void cv__connection_open(struct cv_server *server, cv__transport *transport)
     cv__connection *connection = calloc(1, sizeof *connection);
     transport->closed = on_orphan_closed;
     if (!connection) {
+        cv__listener_release(server->listener, &transport->peer.address);
         transport->ops->close(transport, true);
         return;
     }

@@ -1,20 +1,21 @@
 #include "http/connection.h"
 
 #include "base/ctx.h"
+#include "http/listener.h"
 #include "http/metrics.h"
 #include "http/router.h"
 #include <covet/fiber.h>
-#include <covet/lane.h>
 #include <covet/runtime.h>
-#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 /* How long cut requests have to end before cv_server_stop leaves them to themselves. */
 enum { CUT_MS = 1000 };
+
+/* How long a stopping server waits for the first request of a connection. */
+enum { FRESH_MS = 1000 };
 
 /* ---- options ---- */
 
@@ -79,62 +80,6 @@ static cv_server_options with_defaults(const cv_server_options *given)
     return o;
 }
 
-/* ---- accepting ---- */
-
-/* Connections that are taken in one turn of the loop. */
-enum { ACCEPTED_PER_TURN = 64 };
-
-static void on_listener(uv_poll_t *poll, int status, int events);
-
-/* At the limit connections stay in the backlog. */
-static void accept_more(struct cv_server *server, bool more)
-{
-    server->accept_waits = !more;
-    if (more)
-        uv_poll_start(&server->listener, UV_READABLE, on_listener);
-    else
-        uv_poll_stop(&server->listener);
-}
-
-static bool is_full(const struct cv_server *server)
-{
-    return server->stats.connections_open >= server->options.max_connections;
-}
-
-/* One that cannot be watched is closed; the client may try again. */
-static void take(struct cv_server *server, int fd, const cv__peer *peer)
-{
-    cv_ctx *main = server->main;
-    cv_error *pending = cv_error_take(main);
-    cv__transport *transport;
-    if (cv__socket_open(main, fd, peer, &transport) == 0)
-        cv__connection_open(server, transport);
-    if (pending)
-        cv_error_put_back(main, pending);
-    else
-        cv_error_clear(main);
-}
-
-static void on_listener(uv_poll_t *poll, int status, int events)
-{
-    struct cv_server *server = poll->data;
-    (void)status, (void)events;
-    for (int left = ACCEPTED_PER_TURN; left > 0 && !is_full(server); left--) {
-        cv__peer peer = {0};
-        socklen_t size = sizeof peer.address;
-        int fd = accept4(server->listener_fd, (struct sockaddr *)&peer.address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
-            return;
-        if (fd < 0) {
-            CV_LOG_WARN(server->main->log, "could not accept a connection", CV_F("reason", strerror(errno)));
-            return;
-        }
-        take(server, fd, &peer);
-    }
-    if (is_full(server))
-        accept_more(server, false);
-}
-
 static bool is_over(const struct cv_server *server)
 {
     return server->stats.connections_open == 0;
@@ -146,11 +91,11 @@ static void wake_stop(struct cv_server *server)
         cv__wake(server->stop_waiter, 0);
 }
 
-void cv__server_connection_left(struct cv_server *server)
+void cv__server_connection_left(struct cv_server *server, const cv__peer *peer)
 {
     server->stats.connections_open--;
-    if (server->accept_waits && !server->stopping)
-        accept_more(server, true);
+    cv__listener_release(server->listener, &peer->address);
+    cv__accept_place_free(server);
     if (is_over(server))
         wake_stop(server);
 }
@@ -163,31 +108,6 @@ void cv__server_request_left(struct cv_server *server)
 
 /* ---- life ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    cv__server_unref(handle->data);
-}
-
-static void close_handle(uv_handle_t *handle)
-{
-    if (handle->data && !uv_is_closing(handle))
-        uv_close(handle, on_handle_closed);
-}
-
-static void close_listener(struct cv_server *server)
-{
-    close_handle((uv_handle_t *)&server->listener);
-    if (server->listener_fd >= 0)
-        close(server->listener_fd);
-    server->listener_fd = -1;
-}
-
-static void hold_handle(struct cv_server *server, uv_handle_t *handle)
-{
-    handle->data = server;
-    server->holders++;
-}
-
 void cv__server_hide(struct cv_server *server)
 {
     cv__http_metrics_free(server->metrics);
@@ -198,6 +118,9 @@ static void free_server(struct cv_server *server)
 {
     cv__http_metrics_free(server->metrics);
     cv__buffers_done(&server->buffers);
+    free(server->acceptors);
+    if (server->owns_listener)
+        cv_listener_close(server->listener);
     free(server);
 }
 
@@ -222,7 +145,7 @@ static void wait_stop(cv_ctx *cx, struct cv_server *server)
 /* Close all handles and give up the caller's hold; when no request is left behind, wait for the memory to be free. */
 static void close_all(cv_ctx *cx, struct cv_server *server)
 {
-    close_listener(server);
+    cv__accept_end(server);
     cv__timeouts_done(server);
     cv__timer_stop(server->main, &server->stop_timer);
     while (server->holders > 1 && !server->abandoned)
@@ -248,52 +171,13 @@ static struct cv_server *make_server(cv_ctx *cx, cv_router *router, const cv_ser
         .heads_first = true,
     };
     cv__buffers_init(&server->buffers, options->max_headers * sizeof(cv__header));
-    server->listener_fd = -1;
+    server->reserve_fd = -1;
     server->holders = 1;
     server->date_s = INT64_MIN;
     cv_list_init(&server->connections);
     cv__timeouts_init(server);
     server->metrics = cv__http_metrics_new(server->main, router, &server->stats);
     return server;
-}
-
-static int bind_failed(cv_ctx *cx, const cv_server_options *options, int uv_error)
-{
-    int rc = cv__fail_uv(cx, uv_error, "listen at \"%s\" port %d", options->host, options->port);
-    if (uv_error == UV_EADDRINUSE)
-        cv_error_hint(cx, "stop the other process or choose another port");
-    else if (uv_error == UV_EACCES)
-        cv_error_hint(cx, "ports below 1024 need a privilege; choose a higher one");
-    return rc;
-}
-
-static int open_listener(struct cv_server *server, const struct sockaddr *address)
-{
-    const int on = 1;
-    socklen_t size = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    int fd = server->listener_fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 || bind(fd, address, size) < 0 ||
-        listen(fd, server->options.backlog) < 0)
-        return -errno;
-    struct sockaddr_storage bound;
-    size = sizeof bound;
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
-        return -errno;
-    server->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                     : ((struct sockaddr_in *)&bound)->sin_port);
-    return 0;
-}
-
-static int listen_at(cv_ctx *cx, struct cv_server *server, const struct sockaddr *address)
-{
-    int rc = open_listener(server, address);
-    if (rc == 0)
-        rc = uv_poll_init(cv__loop(cx), &server->listener, server->listener_fd);
-    if (rc < 0)
-        return bind_failed(cx, &server->options, rc);
-    hold_handle(server, (uv_handle_t *)&server->listener);
-    accept_more(server, true);
-    return 0;
 }
 
 /* sendfile has no flag against the signal: a client that has left would end the process. A handler of the program's own
@@ -317,12 +201,28 @@ int cv__server_new(cv_ctx *cx, cv_router *router, const cv_server_options *given
     return 0;
 }
 
-static int resolve_and_listen(cv_ctx *cx, struct cv_server *server)
+/* A listener of its own, at host and port. */
+static int open_listener(cv_ctx *cx, struct cv_server *server)
 {
-    cv_address *addresses;
-    size_t count;
-    CV_TRY(cv_resolve(cx, server->options.host, server->options.port, &addresses, &count));
-    return listen_at(cx, server, addresses[0].address);
+    const cv_server_options *o = &server->options;
+    const char *open = strchr(o->host, ':') ? "[" : "", *close = *open ? "]" : "";
+    const char *address = cv_sprintf(cx, "%s%s%s:%d", open, o->host, close, o->port);
+    cv_listener_options options = {.backlog = o->backlog, .max_connections = o->max_connections};
+    if (!address)
+        return CV_E_NOMEM;
+    CV_TRY(cv_listener_open(cx, address, &options, &server->listener));
+    server->owns_listener = true;
+    return 0;
+}
+
+static int listen_there(cv_ctx *cx, struct cv_server *server)
+{
+    server->listener = server->options.listener;
+    if (!server->listener)
+        CV_TRY(open_listener(cx, server));
+    server->trusted = server->listener->trusted;
+    server->port = cv_listener_port(server->listener);
+    return cv__accept_begin(cx, server);
 }
 
 int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *options, cv_server **ret_server)
@@ -330,7 +230,7 @@ int cv_server_start(cv_ctx *cx, cv_router *router, const cv_server_options *opti
     struct cv_server *server;
     CV_TRY(cv__server_new(cx, router, options, &server));
     ignore_broken_pipes();
-    int rc = resolve_and_listen(cx, server);
+    int rc = listen_there(cx, server);
     server->options.host = NULL; /* the caller's text; not needed any more */
     if (rc < 0) {
         cv_error *first = cv_error_take(cx);
@@ -385,19 +285,55 @@ static void set_stop_timer(struct cv_server *server, int64_t ms, void (*fire)(cv
     cv__timer_start(server->main, &server->stop_timer, cv_now_ns(server->main) + ms * 1000000);
 }
 
+/* Connections whose first request is still to come are no idle ones: it may be on its way. */
+static void cut_idle(struct cv_server *server, bool fresh_too)
+{
+    cv_list_each (link, &server->connections) {
+        cv__connection *connection = cv_list_entry(link, cv__connection, all);
+        bool idle = connection->state == CV__CONNECTION_IDLE && (fresh_too || connection->requests > 0);
+        if (idle || connection->state == CV__CONNECTION_LINGERING)
+            cv__connection_cut(connection, false);
+    }
+}
+
+static void on_fresh_expired(cv__timer *timer)
+{
+    struct cv_server *server = cv_list_entry(timer, struct cv_server, stop_timer);
+    cut_idle(server, true);
+    int64_t left_ms = server->options.shutdown_timeout_ms - FRESH_MS;
+    set_stop_timer(server, left_ms > 0 ? left_ms : 0, on_out_of_patience);
+}
+
+static void begin_patience(struct cv_server *server)
+{
+    if (server->options.shutdown_timeout_ms > FRESH_MS)
+        set_stop_timer(server, FRESH_MS, on_fresh_expired);
+    else
+        set_stop_timer(server, server->options.shutdown_timeout_ms, on_out_of_patience);
+}
+
+void cv_server_leave(cv_server *server)
+{
+    if (server->listener)
+        cv__listener_leave(server->listener);
+    cv__accept_end(server);
+}
+
+void cv__server_cut(cv_server *server)
+{
+    if (server->stopping && !server->cut)
+        on_out_of_patience(&server->stop_timer);
+}
+
 /* In the order of these steps: nobody new, nobody idle, patience, the rest. */
 void cv_server_stop(cv_ctx *cx, cv_server *server)
 {
     if (!server)
         return;
     server->stopping = true;
-    close_listener(server);
-    cv_list_each (link, &server->connections) {
-        cv__connection *connection = cv_list_entry(link, cv__connection, all);
-        if (connection->state == CV__CONNECTION_IDLE || connection->state == CV__CONNECTION_LINGERING)
-            cv__connection_cut(connection, false);
-    }
-    set_stop_timer(server, server->options.shutdown_timeout_ms, on_out_of_patience);
+    cv__accept_end(server);
+    cut_idle(server, false);
+    begin_patience(server);
     while (!is_over(server) && !server->cut)
         wait_stop(cx, server);
     set_stop_timer(server, CUT_MS, on_given_up);

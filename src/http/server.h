@@ -4,6 +4,7 @@
 
 #include "http/networks.h"
 #include "http/parser.h"
+#include "http/transport.h"
 #include "rt/wait.h"
 #include <covet/list.h>
 #include <covet/server.h>
@@ -41,13 +42,18 @@ struct cv_server {
     cv_server_options options; /* without zeros */
     cv__parser_limits limits;
     const cv__networks *trusted; /* proxies that are believed; NULL: nobody */
-    cv__buffers buffers; /* of requests under way */
-    uv_poll_t listener;
-    int listener_fd;
+    cv__buffers buffers;         /* of requests under way */
+    cv_listener *listener;       /* NULL: connections come otherwise */
+    bool owns_listener;
     int port;
 
     cv_link connections; /* all that are not closing */
-    bool accept_waits;   /* a connection waits in the listener for a free place */
+
+    struct cv__acceptor *acceptors; /* see accept.c */
+    size_t acceptor_count;
+    bool accept_paused, accept_exhausted, accept_ended; /* exhausted: the system gave no descriptor; it was told */
+    cv__timer accept_timer;
+    int reserve_fd; /* to be given up when there is no other; -1: none */
 
     cv_link timeouts[CV__TIMEOUT_KINDS];
     int64_t durations_ns[CV__TIMEOUT_KINDS];
@@ -79,7 +85,7 @@ CV_CHECKED int cv__server_new(cv_ctx *cx, cv_router *router, const cv_server_opt
 cv_str cv__server_date(struct cv_server *server);
 
 /** A connection is gone from server->connections: there may be room for another, or stopping may be complete. */
-void cv__server_connection_left(struct cv_server *server);
+void cv__server_connection_left(struct cv_server *server, const cv__peer *peer);
 
 /** The fiber of a request has ended. */
 void cv__server_request_left(struct cv_server *server);
@@ -87,8 +93,22 @@ void cv__server_request_left(struct cv_server *server);
 /** Leave the server out of the runtime's metrics: one that serves those who watch it. */
 void cv__server_hide(struct cv_server *server);
 
+/** End the patience of a server that is stopping at once: what still runs is cut. */
+void cv__server_cut(struct cv_server *server);
+
 /** Give up one hold. */
 void cv__server_unref(struct cv_server *server);
+
+/* ---- accept.c ---- */
+
+/** Begin to take connections from the server's share of its listener. What fails is undone by cv__accept_end. */
+CV_CHECKED int cv__accept_begin(cv_ctx *cx, struct cv_server *server);
+
+/** Take what waits in the backlog, unless others go on with it, and then nothing more. Again: no effect. */
+void cv__accept_end(struct cv_server *server);
+
+/** A connection was closed. */
+void cv__accept_place_free(struct cv_server *server);
 
 /* ---- timeouts.c ---- */
 
