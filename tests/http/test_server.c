@@ -487,7 +487,7 @@ static void test_starting_can_fail(void **state)
     cv_server_options same = {.port = cv_server_port(w->f.server)};
     assert_int_equal(cv_server_start(w->f.cx, w->f.router, &same, &other), CV_E_ADDRESS_IN_USE);
     char place[64];
-    snprintf(place, sizeof place, "\"127.0.0.1\" port %d", same.port);
+    snprintf(place, sizeof place, "\"127.0.0.1:%d\"", same.port);
     assert_non_null(strstr(cv_error_last(w->f.cx)->message, place));
     assert_non_null(cv_error_last(w->f.cx)->hint);
     cv_error_clear(w->f.cx);
