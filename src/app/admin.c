@@ -221,6 +221,17 @@ const char *cv__admin_url(const cv__admin *admin)
     return admin->url;
 }
 
+const cv_listener *cv__admin_listener(const cv__admin *admin)
+{
+    return admin ? admin->server->listener : NULL;
+}
+
+void cv__admin_leave(cv__admin *admin)
+{
+    if (admin)
+        cv_server_leave(admin->server);
+}
+
 void cv__admin_stop(cv_ctx *cx, cv__admin *admin)
 {
     if (!admin)

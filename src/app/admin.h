@@ -14,6 +14,12 @@ CV_CHECKED int cv__admin_start(cv_ctx *cx, cv_app *app, cv__admin **ret_admin);
 /** Where it listens: "http://127.0.0.1:9464/". Lives as long as it. */
 const char *cv__admin_url(const cv__admin *admin);
 
+/** Its listener, to be handed over; NULL allowed and returned. */
+const cv_listener *cv__admin_listener(const cv__admin *admin);
+
+/** Another process goes on with its sockets. NULL is allowed. */
+void cv__admin_leave(cv__admin *admin);
+
 /** NULL is allowed. Suspends. */
 void cv__admin_stop(cv_ctx *cx, cv__admin *admin);
 

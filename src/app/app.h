@@ -46,6 +46,8 @@ struct cv_app {
     const cv_command *commands[CV__MAX_COMMANDS];
     size_t command_count;
     bool json; /* --json was given */
+    char **program_argv;      /* as the process was started, for its next life; ends with NULL */
+    const char *program_path; /* the program, absolute, or a name to be looked for as the shell does */
     cv__serving serving;
     cv__ready_check ready_checks[CV__MAX_READY_CHECKS];
     size_t ready_check_count;
@@ -64,6 +66,12 @@ extern const size_t cv__setting_count;
 
 /** The options that the configuration describes. */
 cv_server_options cv__server_options(const cv_config *config);
+/** Set `forwarded`. CV_E_CONFIG for a header that it does not know. */
+CV_CHECKED int cv__server_options_forwarded(cv_ctx *cx, const cv_config *config, cv_server_options *options);
+/** The list of proxies lies in the context's arena. CV_E_CONFIG. */
+CV_CHECKED int cv__listener_options(cv_ctx *cx, const cv_config *config, cv_listener_options *ret_options);
+/** Of the setting, or the default's; NULL, reported, without memory. */
+const char *cv__app_database_url(cv_ctx *cx, const cv_app *app);
 /** CV_E_CONFIG for a level or format that does not exist. */
 CV_CHECKED int cv__log_options(cv_ctx *cx, const cv_config *config, cv_log_options *ret_options);
 cv_db_options cv__db_options(const cv_config *config);

@@ -47,9 +47,7 @@ static const cv_command *find_command(const cv_app *app, const char *name)
 
 static int open_database(cv_ctx *cx, const cv_app *app, cv_db **ret_db)
 {
-    const char *url = cv_config_text(app->config, "database.url");
-    if (!url)
-        url = cv_sprintf(cx, "sqlite:///%s.db", app->name);
+    const char *url = cv__app_database_url(cx, app);
     if (!url)
         return CV_E_NOMEM;
     cv_db_options options = cv__db_options(app->config);
@@ -136,8 +134,22 @@ static int run(cv_app *app, int argc, char **argv)
     return run_in_runtime(app, command, argc, argv);
 }
 
+/* The commands take options out of argv. A relative path is that of the folder the program was started in; links in it
+ * are followed at each start, as a new version may be behind them. */
+static void remember_start(cv_app *app, int argc, char **argv)
+{
+    char folder[4096];
+    app->program_argv = cv_zalloc(app->cx, (size_t)argc + 1, sizeof *app->program_argv);
+    for (int i = 0; app->program_argv && i < argc; i++)
+        app->program_argv[i] = argv[i];
+    app->program_path = argc > 0 ? argv[0] : "";
+    if (app->program_path[0] != '/' && strchr(app->program_path, '/') && getcwd(folder, sizeof folder))
+        app->program_path = cv_sprintf(app->cx, "%s/%s", folder, argv[0]);
+}
+
 int cv_main(cv_app *app, int argc, char **argv)
 {
+    remember_start(app, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not the end of the process */
     int rc = run(app, argc, argv);
     if ((fflush(stdout) == EOF || ferror(stdout)) && rc >= 0)

@@ -230,3 +230,23 @@ int cv_registry_check(cv_ctx *cx, cv_registry *registry)
     registry->checked = rc == 0;
     return rc;
 }
+
+static int copy_models(cv_ctx *cx, const cv_registry *from, cv_registry *to)
+{
+    for (size_t i = 0; i < from->count; i++)
+        CV_TRY(cv_registry_add(cx, to, from->entries[i].label, from->entries[i].model));
+    return cv_registry_check(cx, to);
+}
+
+int cv__registry_copy(cv_ctx *cx, const cv_registry *registry, cv_registry **ret_copy)
+{
+    cv_registry *copy = cv_registry_new(cx);
+    if (!copy)
+        return CV_E_NOMEM;
+    int rc = copy_models(cx, registry, copy);
+    if (rc < 0)
+        cv_registry_free(copy);
+    else
+        *ret_copy = copy;
+    return rc;
+}

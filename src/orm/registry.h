@@ -74,6 +74,10 @@ cv__model_info *cv__model_need(cv_ctx *cx, const cv_model *model);
 /** The compiled model of a registry, or NULL. */
 cv__model_info *cv__registry_find(const cv_registry *registry, const cv_model *model);
 
+/** A checked copy with the same models and labels, for another runtime: what is cached with a registry is not locked.
+ * Free with cv_registry_free. CV_E_NOMEM and what cv_registry_check reports. */
+CV_CHECKED int cv__registry_copy(cv_ctx *cx, const cv_registry *registry, cv_registry **ret_copy);
+
 /** The number of compiled models and each of them, in the order added. */
 size_t cv__registry_count(const cv_registry *registry);
 cv__model_info *cv__registry_at(const cv_registry *registry, size_t number);

@@ -40,7 +40,7 @@ static int64_t wait_until_ns(const cv_ctx *cx, int64_t most_ms)
 
 /* ---- memory ---- */
 
-static void unref(struct cv_workers *workers)
+void cv__workers_unref(struct cv_workers *workers)
 {
     if (atomic_fetch_sub(&workers->references, 1) > 1)
         return;
@@ -94,7 +94,7 @@ static struct cv_workers *make_workers(cv_ctx *cx, const cv_workers_options *opt
         complete = init_worker(workers, i) && complete;
     if (complete)
         return workers;
-    unref(workers);
+    cv__workers_unref(workers);
     return NULL;
 }
 
@@ -180,7 +180,7 @@ static void *run_thread(void *arg)
         live(worker, main);
     }
     cv__post(workers->mailbox, &worker->ended);
-    unref(workers);
+    cv__workers_unref(workers);
     return NULL;
 }
 
@@ -205,7 +205,7 @@ static int start_thread(cv_ctx *cx, struct cv__worker *worker)
     worker->has_thread = error == 0;
     if (error == 0)
         return 0;
-    unref(worker->workers);
+    cv__workers_unref(worker->workers);
     return cv_fail(cx, CV_E_SYSTEM, "could not start the thread of worker %zu: %s", worker->index, strerror(error));
 }
 
@@ -320,7 +320,7 @@ void cv_workers_stop(cv_ctx *cx, cv_workers *workers)
     if (workers->starter->workers == workers)
         workers->starter->workers = NULL;
     cv__mailbox_close(workers->mailbox);
-    unref(workers);
+    cv__workers_unref(workers);
 }
 
 /* Without memory nobody watches. */
@@ -363,7 +363,7 @@ int cv_workers_start(cv_ctx *cx, const cv_workers_options *options, cv_workers *
     workers->start_until_ns = wait_until_ns(cx, CV__WORKERS_WAIT_MS);
     int rc = cv__mailbox_open(cx, workers->mailbox);
     if (rc < 0) {
-        unref(workers);
+        cv__workers_unref(workers);
         return rc;
     }
     rc = start_all(cx, workers);

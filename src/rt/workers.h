@@ -46,4 +46,7 @@ struct cv_workers {
     struct cv__worker items[];
 };
 
+/** Give up a hold on the memory; the last one frees. */
+void cv__workers_unref(struct cv_workers *workers);
+
 #endif

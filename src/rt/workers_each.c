@@ -211,7 +211,9 @@ int cv_workers_each(cv_ctx *cx, cv_workers *workers, int (*fn)(cv_ctx *cx, size_
     call->fn = fn;
     call->arg = arg;
     call->dispose = dispose;
+    atomic_fetch_add(&workers->references, 1); /* they may be stopped meanwhile */
     rc = ask_all(cx, workers, call);
+    cv__workers_unref(workers);
     unref(call);
     return rc;
 }

@@ -42,15 +42,63 @@ static void test_defaults_of_the_server(void **state)
     assert_string_equal(options.host, "127.0.0.1");
     assert_int_equal(options.port, 8000);
     assert_int_equal(options.max_connections, 10000);
-    assert_int_equal(options.max_body_bytes, 1 << 20);
-    assert_int_equal(options.max_header_bytes, 16 << 10);
+    assert_int_equal(options.max_body_bytes, 2 << 20);
+    assert_int_equal(options.max_header_bytes, 32 << 10);
+    assert_int_equal(options.max_target_bytes, 8 << 10);
+    assert_int_equal(options.max_headers, 100);
+    assert_int_equal(options.max_requests_per_connection, 10000);
+    assert_int_equal(options.min_body_rate, 500);
+    assert_int_equal(options.min_write_rate, 500);
     assert_int_equal(options.header_timeout_ms, 10000);
-    assert_int_equal(options.body_timeout_ms, 30000);
+    assert_int_equal(options.body_timeout_ms, 10000);
     assert_int_equal(options.idle_timeout_ms, 60000);
     assert_int_equal(options.request_timeout_ms, 30000);
-    assert_int_equal(options.write_timeout_ms, 30000);
+    assert_int_equal(options.write_timeout_ms, 10000);
     assert_int_equal(options.shutdown_timeout_ms, 10000);
     assert_false(options.access_log);
+}
+
+static void test_defaults_of_the_listener(void **state)
+{
+    (void)state;
+    cv_listener_options options;
+    assert_ok(app->cx, cv__listener_options(app->cx, app->config, &options));
+    assert_int_equal(options.backlog, 511);
+    assert_int_equal(options.unix_mode, 0660);
+    assert_int_equal(options.max_connections, 10000);
+    assert_int_equal(options.max_per_address, 1000);
+    assert_null(options.trusted_proxies);
+}
+
+static void test_settings_reach_the_listener(void **state)
+{
+    (void)state;
+    cv_listener_options options;
+    assert_ok(app->cx, flag("--http-trusted-proxies= 10.0.0.0/8,::1 , unix,"));
+    assert_ok(app->cx, flag("--http-unix-mode=0600"));
+    assert_ok(app->cx, flag("--http-max-connections-per-address=7"));
+    assert_ok(app->cx, cv__listener_options(app->cx, app->config, &options));
+    assert_string_equal(options.trusted_proxies[0], "10.0.0.0/8");
+    assert_string_equal(options.trusted_proxies[1], "::1");
+    assert_string_equal(options.trusted_proxies[2], "unix");
+    assert_null(options.trusted_proxies[3]);
+    assert_int_equal(options.unix_mode, 0600);
+    assert_int_equal(options.max_per_address, 7);
+    assert_ok(app->cx, flag("--http-unix-mode=9"));
+    assert_fails(app->cx, cv__listener_options(app->cx, app->config, &options), CV_E_CONFIG, "octal");
+}
+
+static void test_header_of_proxies(void **state)
+{
+    (void)state;
+    cv_server_options options = {.forwarded = CV_FORWARDED_STANDARD};
+    assert_ok(app->cx, cv__server_options_forwarded(app->cx, app->config, &options));
+    assert_int_equal(options.forwarded, CV_FORWARDED_X);
+    assert_ok(app->cx, flag("--http-forwarded=forwarded"));
+    assert_ok(app->cx, cv__server_options_forwarded(app->cx, app->config, &options));
+    assert_int_equal(options.forwarded, CV_FORWARDED_STANDARD);
+    assert_ok(app->cx, flag("--http-forwarded=via"));
+    assert_fails(app->cx, cv__server_options_forwarded(app->cx, app->config, &options), CV_E_CONFIG, "\"via\"");
 }
 
 static void test_settings_reach_the_options(void **state)
@@ -119,6 +167,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_setting_has_a_line_of_help, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defaults_of_the_server, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_defaults_of_the_listener, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_settings_reach_the_listener, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_header_of_proxies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_reach_the_options, setup, teardown),
         cmocka_unit_test_setup_teardown(test_values_out_of_range, setup, teardown),
         cmocka_unit_test_setup_teardown(test_options_of_the_log, setup, teardown),

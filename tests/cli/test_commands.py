@@ -43,7 +43,7 @@ def test_unknown_names_suggest_the_nearest(folder):
             ('help', 'migrat'): 'there is no command "migrat"; did you mean "migrate"?',
             ('migrate', '--dry-rnu'): 'there is no option "--dry-rnu"; did you mean "--dry-run"?',
             ('serve', '--prot', '80'): 'there is no option "--prot"; did you mean "--port"?',
-            ('serve', '--hsot', 'x'): 'did you mean "--host"?\nusage: bookshop serve [--host ADDRESS]',
+            ('serve', '--hsot', 'x'): 'did you mean "--host"?\nusage: bookshop serve [--listen ADDRESS | --host ADDRESS',
             ('serve', '--prot=80'): 'did you mean "--port"?',
             ('routes', '--jsno'): 'did you mean "--json"?',
             ('check', '--http-max-bodi', '1'): 'did you mean "--http-max-body"?',

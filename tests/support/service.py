@@ -70,7 +70,7 @@ class Server:
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         line = self.process.stdout.readline() # serving begins with this line, or the process ends
         assert line, f'it does not serve: {self.log()}'
-        said = json.loads(line)
+        self.said = said = json.loads(line)
         self.port = said['listening']['port']
         self.admin = said.get('admin') # its URL
         self.connection = None
