@@ -143,28 +143,33 @@ static int reply_range(cv_ctx *cx, const making *m, cv__range range)
 /* ---- several parts: multipart/byteranges (RFC 9110 14.6) ---- */
 
 typedef struct parts {
-    const cv__ranges *ranges;
-    const char *heads[CV__MAX_RANGES + 1]; /* before each part, and behind the last one */
+    cv_str heads[CV__MAX_RANGES], tail; /* before each part, and behind the last one */
     uint64_t length;
 } parts;
+
+static int make_text(cv_ctx *cx, char *text, parts *p, cv_str *ret_text)
+{
+    if (!text)
+        return cx->error_code;
+    *ret_text = cv_str_of(text);
+    p->length += ret_text->len;
+    return 0;
+}
 
 /* The boundary is random, as nobody looks through the file for one that does not occur in it. */
 static int plan_parts(cv_ctx *cx, const making *m, const cv__ranges *ranges, const char *boundary, parts *ret_parts)
 {
-    *ret_parts = (parts){.ranges = ranges};
-    for (size_t i = 0; i <= ranges->count; i++) {
-        const cv__range *range = &ranges->at[i < ranges->count ? i : 0];
-        const char *head =
-            i < ranges->count
-                ? cv_sprintf(cx, "%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %llu-%llu/%llu\r\n\r\n",
-                             i ? "\r\n" : "", boundary, m->type, (unsigned long long)range->first,
-                             (unsigned long long)range->last, (unsigned long long)m->size)
-                : cv_sprintf(cx, "\r\n--%s--\r\n", boundary);
-        if (!head)
-            return cx->error_code;
-        ret_parts->heads[i] = head;
-        ret_parts->length += strlen(head) + (i < ranges->count ? range->last - range->first + 1 : 0);
+    parts p = {.length = 0};
+    for (size_t i = 0; i < ranges->count; i++) {
+        cv__range range = ranges->at[i];
+        char *head = cv_sprintf(cx, "%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %llu-%llu/%llu\r\n\r\n",
+                                i ? "\r\n" : "", boundary, m->type, (unsigned long long)range.first,
+                                (unsigned long long)range.last, (unsigned long long)m->size);
+        CV_TRY(make_text(cx, head, &p, &p.heads[i]));
+        p.length += range.last - range.first + 1;
     }
+    CV_TRY(make_text(cx, cv_sprintf(cx, "\r\n--%s--\r\n", boundary), &p, &p.tail));
+    *ret_parts = p;
     return 0;
 }
 
@@ -180,10 +185,10 @@ static int reply_parts(cv_ctx *cx, const making *m, const cv__ranges *ranges)
     CV_TRY(cv_stream_start(cx, m->res, 206, type, (int64_t)p.length));
     for (size_t i = 0; i < ranges->count; i++) {
         cv__range range = ranges->at[i];
-        CV_TRY(cv_stream_write(cx, m->res, p.heads[i], strlen(p.heads[i])));
+        CV_TRY(cv_stream_write(cx, m->res, p.heads[i].ptr, p.heads[i].len));
         CV_TRY(cv__file_send(cx, m->res, m->file, range.first, range.last - range.first + 1));
     }
-    CV_TRY(cv_stream_write(cx, m->res, p.heads[ranges->count], strlen(p.heads[ranges->count])));
+    CV_TRY(cv_stream_write(cx, m->res, p.tail.ptr, p.tail.len));
     return cv_stream_end(cx, m->res);
 }
 
