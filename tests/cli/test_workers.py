@@ -289,11 +289,21 @@ def test_reload_without_the_program_changes_nothing(folder):
         server.get('/books')
 
 
+def is_ready(url):
+    host, port = url.split('//')[1].rstrip('/').split(':')
+    connection = http.client.HTTPConnection(host, int(port), timeout=service.PATIENCE_S)
+    try:
+        return get(connection, '/ready')[0] == 200
+    finally:
+        connection.close()
+
+
 def test_second_signal_ends_all_patience(folder):
     program = migrated(folder)
-    with program.serving('--workers=1', '--http-drain-delay=1h') as server:
-        server.get('/books')
+    with program.serving('--workers=1', '--http-drain-delay=1h', '--admin-listen=127.0.0.1:0') as server:
+        assert is_ready(server.admin)
         server.process.send_signal(signal.SIGTERM)
+        service.wait_until(lambda: not is_ready(server.admin), 'the end of readiness')
         server.get('/books') # still there: load balancers are to notice first
         assert server.stop() == 0
 
