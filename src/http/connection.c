@@ -323,7 +323,7 @@ static cv__parse begin_body(cv__connection *connection)
     struct cv_server *server = connection->server;
     const cv__head *head = &parser->head;
     const cv__route *route = cv__router_match(server->router, head->method, cv__parser_text(parser, head->path),
-                                              head->path_escaped ? server->scratch : NULL, &connection->match);
+                                              head->path_rewritten ? server->scratch : NULL, &connection->match);
     size_t max_bytes = route->limits.max_body_bytes ? route->limits.max_body_bytes : server->limits.max_body_bytes;
     cv__parse result = cv__parser_body(parser, max_bytes);
     connection->continue_due = head->expect_continue && parser->len == parser->body_start;

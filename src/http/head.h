@@ -15,8 +15,12 @@ bool cv__refuse(cv__parser *parser, int status, const char *reason);
 bool cv__request_line_read(cv__parser *parser, cv_str line, size_t at);
 
 /** Take the target apart: path and query, and for the absolute form the authority (else the NULL view). Refuses bad
- *  escapes, an escaped NUL and dot segments, so that what is routed is what was checked. False: refused. */
+ *  escapes, an escaped NUL, and dot segments that lead above the root or stand beside an escaped slash. False: refused.
+ */
 bool cv__target_read(cv__parser *parser, cv_str *ret_authority);
+
+/** Whether a segment of a path is a dot segment, escaped or not: 1 for ".", 2 for "..", 0 for a name. */
+size_t cv__dot_segment(cv_str segment);
 
 /** Whether the text can be an authority without user information: host and optional port. */
 bool cv__authority_is_valid(cv_str text);

@@ -60,11 +60,11 @@ typedef struct cv__refusal {
 /* What the head says. Spans into the buffer. */
 typedef struct cv__head {
     cv_method method;
-    int minor_version; /* HTTP/1.x */
-    cv__span target;   /* as sent */
-    cv__span path;     /* not decoded; "*" for OPTIONS * */
-    cv__span query;    /* without the question mark */
-    bool path_escaped; /* the path has percent escapes */
+    int minor_version;   /* HTTP/1.x */
+    cv__span target;     /* as sent */
+    cv__span path;       /* not decoded; "*" for OPTIONS * */
+    cv__span query;      /* without the question mark */
+    bool path_rewritten; /* routes see it otherwise than it was sent: escapes, dot segments */
     bool keep_alive;
     bool expect_continue;
     bool chunked;
@@ -78,7 +78,7 @@ typedef struct cv__chunked {
     uint64_t size;     /* left of the present chunk */
     size_t line_bytes; /* framing since the last data */
     size_t extension_bytes;
-    cv_buf *trailers;  /* takes the trailer section */
+    cv_buf *trailers; /* takes the trailer section */
 } cv__chunked;
 
 typedef struct cv__parser {

@@ -24,9 +24,9 @@ int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser, stru
     req->reached = req->unreplied = req->value_count = 0;
     cv_str raw = cv__parser_text(parser, parser->head.path);
     char *decoded = NULL;
-    if (parser->head.path_escaped && !(decoded = cv_alloc(cx, raw.len)))
+    if (parser->head.path_rewritten && !(decoded = cv_alloc(cx, raw.len)))
         return cx->error_code;
-    req->path = cv__path_decode(raw, parser->head.path_escaped, decoded);
+    req->path = cv__path_decode(raw, decoded);
     return 0;
 }
 

@@ -148,27 +148,53 @@ static int decoded_byte(cv_str path, size_t *position)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* Whether every escape is one, none hides a NUL, and no segment, once decoded, is "." or "..". */
-static bool path_is_safe(cv_str path)
+size_t cv__dot_segment(cv_str segment)
 {
-    size_t dots = 0, others = 0;
-    if (!path.len || (!memchr(path.ptr, '%', path.len) && !memchr(path.ptr, '.', path.len)))
-        return true;
-    for (size_t i = 0; i < path.len;) {
-        int byte = decoded_byte(path, &i);
+    size_t dots = 0;
+    for (size_t i = 0; i < segment.len; dots++)
+        if (decoded_byte(segment, &i) != '.')
+            return 0;
+    return dots <= 2 ? dots : 0;
+}
+
+/* Whether every escape is one, none hides a NUL, and no slash that is escaped has a dot segment beside it: such a slash
+ * separates for some and is part of a name for others. */
+static bool segment_is_safe(cv_str segment)
+{
+    size_t dots = 0, others = 0, slashes = 0, hidden = 0;
+    for (size_t i = 0; i < segment.len;) {
+        int byte = decoded_byte(segment, &i);
         if (byte <= 0)
             return false;
         if (byte == '/') {
-            if (!others && (dots == 1 || dots == 2))
-                return false;
+            slashes++;
+            hidden += !others && (dots == 1 || dots == 2);
             dots = others = 0;
-        } else if (byte == '.') {
-            dots++;
         } else {
-            others++;
+            dots += byte == '.';
+            others += byte != '.';
         }
     }
-    return others || dots == 0 || dots > 2;
+    hidden += !others && (dots == 1 || dots == 2);
+    return !slashes || !hidden;
+}
+
+/* Whether all segments are safe and no dots lead above the root, where servers differ in what they take it for. */
+static bool path_is_safe(cv_str path, bool *ret_has_dots)
+{
+    cv_str rest = cv_str_sub(path, 1, path.len), segment;
+    size_t depth = 0;
+    *ret_has_dots = false;
+    while (cv_str_split(&rest, '/', &segment)) {
+        if (!segment_is_safe(segment))
+            return false;
+        size_t dots = segment.len ? cv__dot_segment(segment) : 0;
+        *ret_has_dots |= dots > 0;
+        if (dots == 2 && depth-- == 0)
+            return false;
+        depth += dots == 0;
+    }
+    return true;
 }
 
 /* Cut "http://host:port" off the front of `*rest`. */
@@ -214,6 +240,9 @@ bool cv__target_read(cv__parser *parser, cv_str *ret_authority)
     if (mark)
         head->query = span_in(parser, query);
     head->path = span_in(parser, path);
-    head->path_escaped = path.len && memchr(path.ptr, '%', path.len);
-    return path_is_safe(path) || cv__refuse(parser, 400, "the path has a bad escape or a dot segment");
+    bool has_escapes = cv_str_find_char(path, '%') >= 0, has_dots = cv_str_find_char(path, '.') >= 0;
+    if ((has_escapes || has_dots) && !path_is_safe(path, &has_dots))
+        return cv__refuse(parser, 400, "the path has a bad escape or dot segments that lead out of it");
+    head->path_rewritten = has_escapes || has_dots;
+    return true;
 }

@@ -48,7 +48,7 @@ typedef struct cv__route {
     struct cv_route_group *group;
     cv_route_limits limits; /* since the freeze with those of the groups; what is 0 then is the server's */
     bool stream_body, exclude_from_log;
-    size_t index;      /* 0 ... cv__router_route_count - 1 in the order added */
+    size_t index; /* 0 ... cv__router_route_count - 1 in the order added */
     cv__param_name *params;
     size_t param_count;
     const cv__chain *chain; /* since the freeze */
@@ -111,13 +111,14 @@ const cv__route *cv__router_route_at(const cv_router *router, size_t index);
 
 /* ---- one request (router_match.c) ---- */
 
-/** The path of a request as routes see it, decoded to `scratch`, which has room for all of it, or the raw one itself
- *  when it has no escapes. "" counts as "/". */
-cv_str cv__path_decode(cv_str raw, bool escaped, char *scratch);
+/** The path of a request as routes see it: without dot segments and decoded, in `scratch`, which has room for all of
+ * it; or the raw one itself, without a scratch. "" counts as "/". */
+cv_str cv__path_decode(cv_str raw, char *scratch);
 
 /** Find the route for a method and a path as sent, once the head of a request is complete. Needs no fiber and takes no
- *  memory: a path with escapes is decoded to `scratch` (NULL without escapes; else room for all of it). `ret_match` has
- *  offsets into the decoded path, so that it stays good when the buffer moves. The result is `ret_match->route`. */
+ *  memory: a path with escapes or dot segments is rewritten to `scratch` (NULL without them; else room for all of it).
+ * `ret_match` has offsets into the decoded path, so that it stays good when the buffer moves. The result is
+ * `ret_match->route`. */
 const cv__route *cv__router_match(const cv_router *router, cv_method method, cv_str raw, char *scratch,
                                   cv__match *ret_match);
 

@@ -32,13 +32,6 @@ static char *decode_segment(cv_str raw, char *out)
     return out;
 }
 
-cv_str cv__path_decode(cv_str raw, bool escaped, char *scratch)
-{
-    if (!raw.len)
-        return CV_STR("/");
-    return escaped ? cv_str_make(scratch, (size_t)(decode_segment(raw, scratch) - scratch)) : raw;
-}
-
 /* Further segments than fit stay in the path alone: no pattern has as many. */
 static void add_segment(search *s, size_t at, size_t len)
 {
@@ -46,13 +39,33 @@ static void add_segment(search *s, size_t at, size_t len)
         s->segments[s->segment_count++] = (cv__span){(uint32_t)at, (uint32_t)len};
 }
 
-/* A slash that was escaped belongs to its segment. */
+/* Copy the path to `out` without its dot segments (RFC 3986 5.2.4): ".." takes the segment before it away. Those that
+ * end a path leave a slash. The parser has checked that none leads above the root. */
+static cv_str remove_dots(cv_str raw, char *out)
+{
+    cv_str rest = cv_str_sub(raw, 1, raw.len), part;
+    size_t len = 0;
+    while (cv_str_split(&rest, '/', &part)) {
+        size_t dots = part.len ? cv__dot_segment(part) : 0;
+        if (dots == 2)
+            while (out[--len] != '/')
+                continue;
+        if (dots && rest.ptr)
+            continue;
+        out[len++] = '/';
+        if (!dots && part.len)
+            memcpy(out + len, part.ptr, part.len);
+        len += dots ? 0 : part.len;
+    }
+    return cv_str_make(out, len);
+}
+
+/* A slash that was escaped belongs to its segment. With a scratch, which may hold the path itself, the segments are
+ * decoded to it; none grows by that. */
 static void cut(search *s, cv_str raw, char *scratch)
 {
     cv_str rest = cv_str_sub(raw, 1, raw.len), part;
     size_t at = 1;
-    if (scratch && raw.len)
-        scratch[0] = '/';
     while (cv_str_split(&rest, '/', &part)) {
         size_t len = scratch ? (size_t)(decode_segment(part, scratch + at) - (scratch + at)) : part.len;
         add_segment(s, at, len);
@@ -62,6 +75,24 @@ static void cut(search *s, cv_str raw, char *scratch)
         at++;
     }
     s->path = cv_str_make(scratch ? scratch : raw.ptr, at - 1);
+}
+
+static void read_path(search *s, cv_str raw, char *scratch)
+{
+    s->segment_count = 0;
+    if (!raw.len)
+        cut(s, CV_STR("/"), NULL);
+    else
+        cut(s, scratch ? remove_dots(raw, scratch) : raw, scratch);
+}
+
+cv_str cv__path_decode(cv_str raw, char *scratch)
+{
+    search s;
+    if (!scratch && raw.len)
+        return raw;
+    read_path(&s, raw, scratch);
+    return s.path;
 }
 
 static cv_str segment_text(const search *s, size_t depth)
@@ -134,7 +165,7 @@ const cv__route *cv__router_match(const cv_router *router, cv_method method, cv_
     search s;
     s.method = method;
     s.wanted = method == CV_HEAD ? CV_HEAD | CV_GET : (unsigned)method;
-    s.segment_count = s.capture_count = 0;
+    s.capture_count = 0;
     s.match = ret_match;
     ret_match->route = &router->missing;
     ret_match->allowed = 0;
@@ -142,7 +173,7 @@ const cv__route *cv__router_match(const cv_router *router, cv_method method, cv_
         ret_match->allowed = CV_GET | CV_POST | CV_PUT | CV_PATCH | CV_DELETE;
         return ret_match->route;
     }
-    cut(&s, raw.len ? raw : CV_STR("/"), raw.len ? scratch : NULL);
+    read_path(&s, raw, scratch);
     const cv__route *found = walk(&s, &router->top, 0);
     if (found)
         ret_match->route = found;
@@ -198,9 +229,9 @@ int cv__router_find(cv_ctx *cx, const cv_router *router, cv_request *req)
 {
     const cv__head *head = &req->parser->head;
     cv_str raw = cv__parser_text(req->parser, head->path);
-    char *scratch = head->path_escaped ? cv_alloc(cx, raw.len) : NULL;
+    char *scratch = head->path_rewritten ? cv_alloc(cx, raw.len) : NULL;
     cv__match match;
-    if (head->path_escaped && !scratch)
+    if (head->path_rewritten && !scratch)
         return cx->error_code;
     cv__router_match(router, head->method, raw, scratch, &match);
     cv__request_matched(req, &match);

@@ -64,7 +64,7 @@ static void test_a_request_is_taken_apart(void **state)
         CV__PARSE_DONE);
     assert_int_equal(p.head.method, CV_POST);
     assert_int_equal(p.head.minor_version, 1);
-    assert_true(p.head.keep_alive && p.head.path_escaped);
+    assert_true(p.head.keep_alive && p.head.path_rewritten);
     assert_true(cv_str_equal(cv__parser_text(&p, p.head.target), CV_STR("/a%20b?x=1")));
     assert_true(cv_str_equal(cv__parser_text(&p, p.head.path), CV_STR("/a%20b")));
     assert_true(cv_str_equal(cv__parser_text(&p, p.head.query), CV_STR("x=1")));
@@ -286,12 +286,15 @@ static void test_targets(void **state)
     (void)state;
     static const char *const good[] = {
         "/",          "/a/b/?c=/../", "/a%2Fb",     "/...", "/.a",     "/a..",           "http://a",
-        "http://a/x", "http://A?q",   "https://a/", "//x",  "/%c3%a4", "/a?b[]=|{}^`\\",
+        "http://a/x", "http://A?q",   "https://a/", "//x",  "/%c3%a4", "/a?b[]=|{}^`\\", "/a/..",
+        "/a/./b",     "/.",           "/a/%2e",
     };
     static const char *const bad[] = {
-        "*",     "a",       "/../x", "/a/..", "/a/./b", "/.",        "/%2e%2E/x", "/a/%2e",    "/%",
-        "/%4",   "/%zz",    "/%00",  "/a#b",  "/\x80",  "http://b/", "http://",   "http:///x", "ftp://a/",
-        "/a\tb", "/..%2fx", "/a\\b", "/a|b",  "/a?<",   "/\"",       "/[",
+        "*",       "a",         "/../x",    "/a/../..", "/a/.//../../../b",
+        "/a%2f..", "/%2e%2E/x", "/a/..%2F", "/%",       "/%4",
+        "/%zz",    "/%00",      "/a#b",     "/\x80",    "http://b/",
+        "http://", "http:///x", "ftp://a/", "/a\tb",    "/..%2fx",
+        "/a\\b",   "/a|b",      "/a?<",     "/\"",      "/[",
     };
     char text[128];
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -176,14 +176,21 @@ static void test_no_way_out(void **state)
     world *w = *state;
     serve(w, "/s", NULL);
     client *c = client_open(&w->f);
-    static const char *const hidden[] = {
-        "/s/outside.txt", "/s/slash/etc/passwd", "/s/.git/config", "/s/none",
-        "/s//a.txt",      "/s/docs//index.html", "/s/slash",       "/s/docs/%2Findex.html"};
+    static const char *const hidden[] = {"/s/outside.txt",
+                                         "/s/slash/etc/passwd",
+                                         "/s/.git/config",
+                                         "/s/none",
+                                         "/s//a.txt",
+                                         "/s/docs//index.html",
+                                         "/s/slash",
+                                         "/s/docs/%2Findex.html",
+                                         "/s/../secret.txt",
+                                         "/s/%2e%2e/secret.txt",
+                                         "/s/docs/%2E./%2e./secret.txt"};
     for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
         expect(c, hidden[i], "", 404, NULL);
     client_close(c);
-    static const char *const refused[] = {"/s/../secret.txt", "/s/%2e%2e/secret.txt", "/s/..%2fsecret.txt",
-                                          "/s/docs/%2E./%2e./secret.txt", "/s/a.txt%00.html"};
+    static const char *const refused[] = {"/s/../../secret.txt", "/s/..%2fsecret.txt", "/s/a.txt%00.html"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         c = client_open(&w->f);
         expect(c, refused[i], "", 400, NULL);
