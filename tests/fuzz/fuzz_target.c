@@ -100,7 +100,7 @@ static void check_escaped(const cv_router *router, cv_str raw, cv_str path, cons
         escaped[len++] = digits[raw.ptr[i] & 15];
     }
     cv__match match;
-    require(cv_str_equal(cv__path_decode(cv_str_make(escaped, len), true, scratch), path));
+    require(cv_str_equal(cv__path_decode(cv_str_make(escaped, len), scratch), path));
     require(cv__router_match(router, CV_GET, cv_str_make(escaped, len), scratch, &match) == route);
 }
 
@@ -108,10 +108,11 @@ static void check_accepted(const cv_router *router, const cv__parser *parser)
 {
     char decoded[MAX_TARGET_BYTES + 1], scratch[MAX_TARGET_BYTES + 1];
     cv_str raw = cv__parser_text(parser, parser->head.path);
-    cv_str path = cv__path_decode(raw, parser->head.path_escaped, decoded);
+    cv_str path = cv__path_decode(raw, parser->head.path_rewritten ? decoded : NULL);
     cv__match match;
     check_decoded(path);
-    const cv__route *route = cv__router_match(router, CV_GET, raw, parser->head.path_escaped ? scratch : NULL, &match);
+    const cv__route *route =
+        cv__router_match(router, CV_GET, raw, parser->head.path_rewritten ? scratch : NULL, &match);
     require(route == match.route);
     check_match(&match, path);
     if (raw.len)
