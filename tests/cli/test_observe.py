@@ -142,6 +142,22 @@ def test_who_holds_the_loop_is_named(folder):
         assert 'GET /spin' in server.log(), server.log()
 
 
+def test_who_holds_a_worker_is_named_while_it_does(folder):
+    with odd(folder).serving(ADMIN) as server:
+        if metrics(server)['covet_workers'] == 0:
+            raise tap.Skip('requests are answered on the main loop')
+        asking = threading.Thread(target=lambda: server.ask('GET', '/spin?ms=3000'))
+        asking.start()
+        service.wait_until(lambda: 'loop held' in server.log(), 'a line of the watchdog')
+        assert asking.is_alive() and 'free again' not in server.log(), server.log()
+        assert 'GET /spin' in server.log() and 'odd.c:' in server.log(), server.log()
+        assert ask_admin(server, 'live')[0] == 200
+        assert 'its loop is held by "GET /spin"' in ask_admin(server, 'fibers')[1]
+        asking.join()
+        service.wait_until(lambda: 'free again' in server.log(), 'its end')
+        assert server.log().count('loop held') == 1, server.log()
+
+
 def test_addresses_of_the_admin_listener(folder):
     program = odd(folder)
     error = program.error('serve', '--admin-listen=nonsense', code=3)
