@@ -141,9 +141,13 @@ int cv_fibers_dump(cv_ctx *cx, cv_buf *out)
     struct dump *dump = make_dump(workers ? cv_workers_count(workers) : 0);
     if (!dump)
         return cv_fail(cx, CV_E_NOMEM, "could not dump the fibers: out of memory");
+    if (workers)
+        cv__workers_ref(workers); /* they may be stopped while they are asked */
     int rc = cv__census_take(cx, dump->own, NULL);
     if (rc == 0 && workers)
         rc = ask_workers(cx, workers, dump);
+    if (workers)
+        cv__workers_unref(workers);
     if (rc == 0)
         rc = cv_offload(cx, CV_LANE_CPU, write_text, dump, NULL);
     if (rc == 0)

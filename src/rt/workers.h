@@ -46,7 +46,11 @@ struct cv_workers {
     struct cv__worker items[];
 };
 
-/** Give up a hold on the memory; the last one frees. */
+/** Hold them, so that what was stopped meanwhile can still be looked at; give up a hold. */
+static inline void cv__workers_ref(struct cv_workers *workers)
+{
+    atomic_fetch_add(&workers->references, 1);
+}
 void cv__workers_unref(struct cv_workers *workers);
 
 #endif

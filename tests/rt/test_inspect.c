@@ -383,6 +383,42 @@ static void workers_are_part_of_the_dump(void **state)
     cv_runtime_free(cx);
 }
 
+static int dump_alone(cv_ctx *cx, void *arg)
+{
+    cv_buf out;
+    cv_buf_init(&out, 0);
+    int rc = cv_fibers_dump(cx, &out);
+    cv_buf_done(&out);
+    *(bool *)arg = true;
+    return rc;
+}
+
+static int hold_until_asked(cv_ctx *cx, size_t index, void *arg)
+{
+    (void)index;
+    return cv_spawn(cx, "hog", hold_a_worker, arg, NULL);
+}
+
+static void workers_may_stop_while_they_are_asked(void **state)
+{
+    cv_ctx *cx;
+    (void)state;
+    struct crew crew = {0};
+    cv_workers *workers;
+    cv_fiber *fiber;
+    bool is_done = false;
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+    cv_workers_options options = {.count = 1, .start = hold_until_asked, .arg = &crew};
+    assert_ok(cx, cv_workers_start(cx, &options, &workers));
+    assert_ok(cx, cv_spawn(cx, "dumper", dump_alone, &is_done, &fiber));
+    assert_ok(cx, cv_sleep_ms(cx, 50));
+    assert_false(is_done); /* the worker does not answer */
+    atomic_store(&crew.is_free, true);
+    cv_workers_stop(cx, workers);
+    assert_ok(cx, cv_join(cx, fiber, NULL));
+    cv_runtime_free(cx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +434,7 @@ int main(void)
         runtime_test(a_dump_disturbs_nobody),
         runtime_test(a_dump_needs_the_runtimes_thread),
         cmocka_unit_test(workers_are_part_of_the_dump),
+        cmocka_unit_test(workers_may_stop_while_they_are_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
