@@ -3,7 +3,9 @@
  * cuts. */
 #include "http/head.h"
 #include "http/parser.h"
+#include "http/request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const cv__parser_limits limits = {.max_header_bytes = 512, .max_headers = 10, .max_body_bytes = 300};
@@ -28,6 +30,24 @@ static uint64_t mix(uint64_t sum, const void *data, size_t len)
 static void check_span(const cv__parser *parser, cv__span span)
 {
     require((size_t)span.at + span.len <= parser->body_at);
+}
+
+/* What handlers ask of the headers: each value is in what its name gives, and a media type is plain. */
+static void check_values(const cv__parser *parser)
+{
+    char name[512];
+    cv_request req;
+    cv_ctx *cx = cv_ctx_new(0);
+    require(cx && cv__request_init(cx, &req, parser, NULL) == 0);
+    for (size_t i = 0; i < parser->header_count; i++) {
+        cv_str text = cv__parser_text(parser, parser->headers[i].name);
+        snprintf(name, sizeof name, "%.*s", CV_STR_ARG(text));
+        require(cv_str_find(cv_request_header(&req, name), cv__parser_text(parser, parser->headers[i].value)) >= 0);
+    }
+    cv_str type = cv_request_media_type(&req);
+    for (size_t i = 0; i < type.len; i++)
+        require(type.ptr[i] != ';' && !(type.ptr[i] >= 'A' && type.ptr[i] <= 'Z'));
+    cv_ctx_free(cx);
 }
 
 static uint64_t take_request(const cv__parser *parser, uint64_t sum)
@@ -60,6 +80,7 @@ static bool drain(cv__parser *parser, cv__parse result, uint64_t *sum)
 {
     while (result == CV__PARSE_DONE) {
         *sum = take_request(parser, *sum);
+        check_values(parser);
         cv__parser_next(parser);
         result = cv__parser_feed(parser, 0);
     }
