@@ -150,10 +150,11 @@ CV_API CV_CHECKED int cv_reply_problem(cv_ctx *cx, cv_response *res, int status,
  * above the story stays in the log and the client sees the status only. The error stays pending. */
 CV_API CV_CHECKED int cv_reply_error(cv_ctx *cx, cv_response *res);
 
-/** An explicit stream, for replies of unknown or large size: sends status and headers, then each write goes out as it
- *  comes (chunked for HTTP/1.1), with backpressure: a write suspends while the client reads slowly. The time limit of
- *  the request counts from the last write that went out. Returning an error from the handler after the start cuts the
- *  connection: the stream never ends well-formed by mistake. `content_length` negative: unknown. All three suspend;
+/** An explicit stream, for replies of unknown or large size: status and headers, then the writes as they come (chunked
+ * for HTTP/1.1), with backpressure: a write suspends while the client reads slowly. Small writes are collected and go
+ * out together: when there are enough, when the handler suspends, at cv_stream_flush, and at the end. The time limit of
+ * the request counts from the last write. Returning an error from the handler after the start cuts the connection: the
+ * stream never ends well-formed by mistake. `content_length` negative: unknown. All three suspend;
  *  CV_E_CONNECTION_LOST, CV_E_TIMEOUT (the server's write time limit), CV_E_CANCELLED, CV_E_LIMIT (more than announced,
  *  or more than 1 GiB at once), CV_E_STATE, CV_E_IN_TRANSACTION at the start. */
 CV_API CV_CHECKED int cv_stream_start(cv_ctx *cx, cv_response *res, int status, const char *content_type,
