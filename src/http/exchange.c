@@ -87,11 +87,11 @@ static void reply_body(cv_ctx *cx, cv_response *res, int status, const char *det
  */
 static bool is_the_client_s(const cv__connection *connection, int rc)
 {
+    bool cut = connection->state == CV__CONNECTION_CLOSING && !connection->server->cut;
     switch (rc) {
     case CV_E_CANCELLED:
-        return connection->peer_gone;
     case CV_E_CONNECTION_LOST:
-        return connection->peer_gone || connection->state == CV__CONNECTION_CLOSING;
+        return connection->peer_gone || cut;
     case CV_E_TIMEOUT:
         return connection->write_timed_out || connection->body_timed_out;
     default:
@@ -248,8 +248,8 @@ int cv__exchange_run(cv_ctx *cx, void *arg)
     if (connection->peer_gone || connection->state == CV__CONNECTION_CLOSING)
         cv_cancel(cx->fiber);
     while (cv__connection_next(connection, answer(cx, connection, &clock_ns))) {
+        give_way(cx, connection, &clock_ns); /* may be told of a cancellation; the next request must hear of it, too */
         cv__fiber_renew(cx);
-        give_way(cx, connection, &clock_ns);
         if (connection->state == CV__CONNECTION_CLOSING)
             break;
     }

@@ -160,6 +160,8 @@ void cv__fiber_renew(cv_ctx *cx)
     cx->fiber = fiber;
     fiber->start = cv_arena_save(cx->arena);
     fiber->shield_until_ns = 0;
+    if (fiber->cancel == CV__CANCEL_DELIVERED)
+        fiber->cancel = CV__CANCEL_REQUESTED;
 }
 
 void cv__fiber_on_leave(cv_ctx *cx, void (*fn)(void *arg), void *arg)

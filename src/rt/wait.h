@@ -60,7 +60,9 @@ cv_ctx *cv__main_ctx(const cv_ctx *cx);
 CV_CHECKED int cv__run_now(cv_ctx *main, const char *name, cv_fiber_fn *fn, void *arg);
 
 /** Make the context of the running fiber as new, for its next piece of work: arena, error and everything that was set
- *  are as cv__run_now made them, with the clean-ups run. A cancellation stays. */
+ *  are as cv__run_now made them, with the clean-ups run. A cancellation stays, and is told
+ *  once more: who works on in a fiber that was told already would have a moment for each wait, meant for cleaning up.
+ */
 void cv__fiber_renew(cv_ctx *cx);
 
 /** Have `fn(arg)` called on the fiber's stack right before each time that it suspends; NULL: not any more. `fn` must

@@ -1,4 +1,5 @@
 /* Fibers: spawn, join, yield, order, results. */
+#include "base/ctx.h"
 #include "rt_test.h"
 
 #include "rt/wait.h"
@@ -338,6 +339,27 @@ static void a_renewed_context_is_as_new(void **state)
     assert_int_equal(s.cleaned, 4);
 }
 
+/* Each piece of work hears of it once, and has its grace afterwards. */
+static int hear_of_a_cancellation_twice(cv_ctx *cx, void *arg)
+{
+    struct starter *s = arg;
+    cv_cancel(cx->fiber);
+    for (int i = 0; i < 2; i++) {
+        s->cleaned += cv_sleep_ms(cx, 1000) == CV_E_CANCELLED ? 1 : 100;
+        s->cleaned += cv_sleep_ms(cx, 1) == 0 ? 1 : 100;
+        cv__fiber_renew(cx);
+    }
+    return 0;
+}
+
+static void a_renewed_fiber_hears_of_its_cancellation_again(void **state)
+{
+    struct history history = {0};
+    struct starter s = {.history = &history, .fn = hear_of_a_cancellation_twice};
+    run_starter(*state, &s);
+    assert_int_equal(s.cleaned, 8); /* two fibers */
+}
+
 static void note_leaving(void *arg)
 {
     note(arg, "-");
@@ -366,6 +388,7 @@ int main(void)
         runtime_test(a_callback_runs_a_fiber_until_it_suspends),
         runtime_test(from_a_fiber_it_is_started_in_the_next_turn),
         runtime_test(a_renewed_context_is_as_new),
+        runtime_test(a_renewed_fiber_hears_of_its_cancellation_again),
         runtime_test(a_fiber_is_told_before_it_suspends),
         runtime_test(a_join_returns_the_result),
         runtime_test(a_fiber_does_not_run_before_the_spawner_suspends),
