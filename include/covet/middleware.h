@@ -76,6 +76,18 @@ typedef struct cv_request_id_options {
 } cv_request_id_options;
 CV_API CV_CHECKED int cv_use_request_id(cv_ctx *cx, cv_route_group *group, const cv_request_id_options *options);
 
+/** Access log: one line a request when its reply is out. CV_ACCESS_COMMON is the Combined Log Format of Apache and
+ * nginx (client, time, request line, status, bytes, referer, user agent; control characters and quotes escaped as
+ * \xHH); CV_ACCESS_JSON one object with OpenTelemetry's attribute names, duration and request id; CV_ACCESS_LOG goes to
+ * the context's log. `fd` 0: standard output. Lines are buffered and written once a loop turn, never blocking the loop:
+ * what a full pipe does not take is dropped and counted (covet_access_log_dropped_total). */
+typedef enum cv_access_format { CV_ACCESS_COMMON, CV_ACCESS_JSON, CV_ACCESS_LOG } cv_access_format;
+typedef struct cv_access_log_options {
+    cv_access_format format;
+    int fd;
+} cv_access_log_options;
+CV_API CV_CHECKED int cv_use_access_log(cv_ctx *cx, cv_route_group *group, const cv_access_log_options *options);
+
 /** Security headers where the handler has not set them: X-Content-Type-Options: nosniff, X-Frame-Options: DENY,
  *  Referrer-Policy: strict-origin-when-cross-origin, Cross-Origin-Opener-Policy: same-origin, Content-Security-Policy
  *  (NULL: "default-src 'self'; base-uri 'self'; frame-ancestors 'none'; object-src 'none'; form-action 'self'"; ""
@@ -94,6 +106,28 @@ CV_API CV_CHECKED int cv_use_allowed_hosts(cv_ctx *cx, cv_route_group *group, co
 
 /** A deadline for the group's requests, shorter than the server's (see also cv_route_limits). */
 CV_API CV_CHECKED int cv_use_timeout(cv_ctx *cx, cv_route_group *group, int64_t timeout_ms);
+
+/** Compress replies: zstd, br or gzip, by the client's quality, then in this order; with Vary: Accept-Encoding, a weak
+ * ETag, and Content-Encoding. Only types that gain by it (text, JSON, JavaScript, XML, SVG, WebAssembly, fonts that are
+ * not compressed), whole replies from `min_bytes` (1,024) on, and streams; never with Cache-Control: no-transform, a
+ *  Content-Encoding or Content-Range set, 204, 206, 304 or HEAD's absent body (whose headers are those of GET). Bodies
+ * beyond 64 KiB are compressed on CV_LANE_CPU. A reply that mixes a secret with what the client sent should not be
+ * compressed (BREACH): cv_response_no_compression. */
+typedef struct cv_compression_options {
+    size_t min_bytes;
+    int zstd_level, brotli_level, gzip_level; /* 0: 3, 4, 6 */
+} cv_compression_options;
+CV_API CV_CHECKED int cv_use_compression(cv_ctx *cx, cv_route_group *group, const cv_compression_options *options);
+CV_API void cv_response_no_compression(cv_response *res);
+
+/** Decode request bodies (Content-Encoding: gzip, deflate, br, zstd; one coding) before the handler sees them, whole
+ * and streamed. Bombs: the decoded body is bounded by the route's max_body_bytes (413), its ratio to what came by
+ * `max_ratio` (100) from 64 KiB on (413), zstd windows by 8 MiB. Malformed: 400. Unknown codings, also without this
+ * middleware: 415 with Accept-Encoding. */
+typedef struct cv_decompression_options {
+    size_t max_ratio;
+} cv_decompression_options;
+CV_API CV_CHECKED int cv_use_decompression(cv_ctx *cx, cv_route_group *group, const cv_decompression_options *options);
 
 CV_END_DECLS
 

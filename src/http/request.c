@@ -155,6 +155,11 @@ int cv_body_read(cv_ctx *cx, cv_request *req, void *buffer, size_t size, size_t 
     return 0;
 }
 
+bool cv__request_has_body(const cv_request *req)
+{
+    return req->parser->head.content_length || req->parser->head.chunked;
+}
+
 cv_str cv_request_media_type(const cv_request *req)
 {
     cv_str value = cv_request_header(req, "content-type"), type;

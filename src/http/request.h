@@ -75,6 +75,9 @@ struct cv_request {
 CV_CHECKED int cv__request_init(cv_ctx *cx, cv_request *req, const cv__parser *parser,
                                 struct cv__connection *connection);
 
+/** Whether a body belongs to the request, be it empty. */
+bool cv__request_has_body(const cv_request *req);
+
 /** Whether the request came from a trusted proxy (forwarded.c). */
 bool cv__request_peer_is_trusted(const cv_request *req);
 

@@ -214,6 +214,21 @@ void cv__request_matched(cv_request *req, const cv__match *match)
         req->params[i] = cv_str_make(req->path.ptr + match->params[i].at, match->params[i].len);
 }
 
+/* A body in a coding that nobody takes off is no body of its media type (RFC 9110 15.5.16). */
+static bool coding_is_foreign(const cv_request *req)
+{
+    if (req->coding_known || !cv__request_has_body(req))
+        return false;
+    cv_str coding = cv_request_header(req, "content-encoding");
+    return coding.ptr && !cv_str_equal_nocase(coding, CV_STR("identity"));
+}
+
+static int refuse_coding(cv_ctx *cx, cv_response *res)
+{
+    CV_TRY(cv_response_header(res, "Accept-Encoding", "identity"));
+    return cv_reply_problem(cx, res, 415, NULL, "the body has a Content-Encoding, and none is accepted here");
+}
+
 int cv__router_run(cv_ctx *cx, cv_request *req, cv_response *res)
 {
     const cv__route *route = req->route;
@@ -222,7 +237,9 @@ int cv__router_run(cv_ctx *cx, cv_request *req, cv_response *res)
         if (cv_response_is_made(res))
             return 0;
     }
-    return route->handler ? route->handler(cx, req, res) : answer_without_route(cx, req, res);
+    if (!route->handler)
+        return answer_without_route(cx, req, res);
+    return coding_is_foreign(req) ? refuse_coding(cx, res) : route->handler(cx, req, res);
 }
 
 int cv__router_find(cv_ctx *cx, const cv_router *router, cv_request *req)

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "http/listener.h"
 #include "http/metrics.h"
+#include "http/middleware/access_log.h"
 #include "http/router.h"
 #include <covet/fiber.h>
 #include <covet/runtime.h>
@@ -150,6 +151,7 @@ static void close_all(cv_ctx *cx, struct cv_server *server)
     cv__timer_stop(server->main, &server->stop_timer);
     while (server->holders > 1 && !server->abandoned)
         wait_stop(cx, server);
+    cv__access_sinks_free(server);
     cv__server_unref(server);
 }
 

@@ -69,6 +69,8 @@ struct cv_server {
     cv_server_stats stats;
     struct cv__http_metrics *metrics; /* NULL: none */
 
+    struct cv__access_sink *access_sinks; /* middleware/access_log.h */
+
     int64_t date_seen_ns; /* of the loop, when the date was made */
     int64_t date_s;
     char date[CV_TIME_TEXT_BYTES]; /* of date_s */

@@ -8,6 +8,7 @@
 #include "http/networks.h"
 #include "http/server.h"
 #include <covet/fiber.h>
+#include <covet/metric.h>
 #include <covet/middleware.h>
 #include <covet/runtime.h>
 #include <covet/testing.h>
@@ -15,6 +16,7 @@
 typedef struct world {
     cv_ctx *cx;
     cv_log *log;
+    cv_metrics *metrics;
     cv_router *router;
     cv_route_group *root;
     cv_test_client *client; /* NULL before world_start */
@@ -37,9 +39,13 @@ static inline int world_setup(void **state)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->log = cv_log_new(&(cv_log_options){.sink = world_keep, .sink_arg = w});
-    assert_non_null(w->log);
+    w->metrics = cv_metrics_new();
+    assert_true(w->log && w->metrics);
     assert_int_equal(
-        cv_runtime_new(&(cv_runtime_options){.log = w->log, .watchdog_ms = -1, .simulated_clock = true}, &w->cx), 0);
+        cv_runtime_new(
+            &(cv_runtime_options){.log = w->log, .metrics = w->metrics, .watchdog_ms = -1, .simulated_clock = true},
+            &w->cx),
+        0);
     w->router = cv_router_new();
     assert_non_null(w->router);
     w->root = cv_router_root(w->router);
@@ -55,6 +61,7 @@ static inline int world_teardown(void **state)
     cv__networks_free(w->trusted);
     cv_runtime_free(w->cx);
     cv_log_free(w->log);
+    cv_metrics_free(w->metrics);
     free(w);
     return 0;
 }

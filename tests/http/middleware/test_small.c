@@ -47,7 +47,8 @@ static void test_a_request_gets_an_identity(void **state)
     snprintf(wanted, sizeof wanted, "hello request_id=%s path=/", r.body.ptr);
     assert_non_null(strstr(w->logged, wanted));
     r = world_get(w, "/spawning", NULL, NULL);
-    snprintf(wanted, sizeof wanted, "deep request_id=%.*s level=2\n", CV_STR_ARG(cv_test_reply_header(&r, "x-request-id")));
+    snprintf(wanted, sizeof wanted, "deep request_id=%.*s level=2\n",
+             CV_STR_ARG(cv_test_reply_header(&r, "x-request-id")));
     assert_non_null(strstr(w->logged, wanted));
     r = world_get(w, "/failing", NULL, NULL);
     snprintf(wanted, sizeof wanted, "\"request_id\":\"%.*s\"", CV_STR_ARG(cv_test_reply_header(&r, "x-request-id")));
