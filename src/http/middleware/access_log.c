@@ -54,19 +54,32 @@ static size_t next_piece(const cv__access_sink *sink)
     return end ? (size_t)(end - sink->lines.data) + 1 : PIECE_BYTES;
 }
 
+/* Nobody will ever take these lines. */
+static void drop(cv__access_sink *sink)
+{
+    uint64_t lines = 0;
+    for (const char *at = sink->lines.data, *end = at + sink->lines.len; at < end; lines++) {
+        const char *next = memchr(at, '\n', (size_t)(end - at));
+        at = next ? next + 1 : end;
+    }
+    cv_counter_add(sink->dropped, lines);
+    cv_buf_clear(&sink->lines);
+}
+
 /* Whether the descriptor took some more. */
 static bool write_piece(cv__access_sink *sink, int wait_ms)
 {
     struct pollfd ready = {.fd = sink->settings->fd, .events = POLLOUT};
-    if (!sink->regular && (poll(&ready, 1, wait_ms) < 1 || !(ready.revents & POLLOUT)))
+    if (!sink->regular && poll(&ready, 1, wait_ms) < 1)
         return false;
     size_t len = next_piece(sink);
     ssize_t written = sink->socket ? send(ready.fd, sink->lines.data, len, MSG_DONTWAIT | MSG_NOSIGNAL)
                                    : write(ready.fd, sink->lines.data, len);
-    if (written < 0)
-        return errno == EINTR;
-    cv_buf_consume(&sink->lines, (size_t)written);
-    return true;
+    if (written >= 0)
+        cv_buf_consume(&sink->lines, (size_t)written);
+    else if (errno != EAGAIN && errno != EINTR)
+        drop(sink);
+    return written >= 0 || errno == EINTR;
 }
 
 static void arm(cv__access_sink *sink, int64_t delay_ms)

@@ -4,6 +4,7 @@
 #include <covet/json.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -192,9 +193,12 @@ static void test_a_full_pipe_blocks_nobody(void **state)
         whole += strlen(got);
     }
     assert_true(whole > 4096);
+    uint64_t before = cv_counter_value(dropped);
+    signal(SIGPIPE, SIG_IGN);
     close(e.read); /* what is left has nobody to read it, and nothing waits for that */
     cv_test_client_free(w->cx, w->client);
     w->client = NULL;
+    assert_true(cv_counter_value(dropped) > before);
     close(e.write);
 }
 

@@ -13,6 +13,18 @@ static int echo(cv_ctx *cx, cv_request *req, cv_response *res)
     return cv_reply_text(cx, res, 200, "text/plain", cv_request_body(req));
 }
 
+/* The same by reading on, in pieces of an odd size. */
+static int echo_stream(cv_ctx *cx, cv_request *req, cv_response *res)
+{
+    char piece[777];
+    size_t len;
+    do {
+        CV_TRY(cv_body_read(cx, req, piece, sizeof piece, &len));
+        cv_buf_add(cv_response_body(res), piece, len);
+    } while (len);
+    return cv_response_is_made(res) ? 0 : cv_reply_empty(cx, res, 200);
+}
+
 static int setup(void **state)
 {
     uint32_t seed = 1;
@@ -23,6 +35,10 @@ static int setup(void **state)
     world *w = *state;
     assert_ok(w->cx, cv_use_decompression(w->cx, w->root, NULL));
     world_route(w, CV_POST, "/echo", echo);
+    assert_ok(w->cx, cv_route_group_route(
+                         w->cx, w->root,
+                         &(cv_route_spec){
+                             .methods = CV_POST, .pattern = "/stream", .handler = echo_stream, .stream_body = true}));
     world_start(w, (cv_server_options){.max_body_bytes = 500000});
     return 0;
 }
@@ -56,10 +72,12 @@ static cv_str pack(const char *coding, cv_str data)
     return cv_str_make(packed, len);
 }
 
+static const char *target = "/echo"; /* whole or as a stream: both must come to the same */
+
 static cv_test_reply post(world *w, const char *coding, cv_str body)
 {
     const cv_test_header headers[] = {{coding ? "Content-Encoding" : NULL, coding}, {NULL, NULL}};
-    return world_send(w, (cv_test_request){.method = "POST", .target = "/echo", .headers = headers, .body = body});
+    return world_send(w, (cv_test_request){.method = "POST", .target = target, .headers = headers, .body = body});
 }
 
 static void expect_refused(world *w, const char *coding, cv_str body, int status, const char *part)
@@ -219,6 +237,20 @@ static void test_windows_are_bounded(void **state)
     expect_refused(w, "zstd", cv_str_make(packed, out.pos), 400, "is not well-formed");
 }
 
+/* ---- streams ---- */
+
+static int setup_stream(void **state)
+{
+    target = "/stream";
+    return setup(state);
+}
+
+static int teardown_stream(void **state)
+{
+    target = "/echo";
+    return world_teardown(state);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
@@ -235,6 +267,17 @@ int main(void)
         CASE(test_the_limit_holds_for_what_comes_out),
         CASE(test_bombs_are_refused),
         CASE(test_windows_are_bounded),
+#define STREAM(name) cmocka_unit_test_setup_teardown(name, setup_stream, teardown_stream)
+        STREAM(test_bodies_are_decoded),
+        STREAM(test_deflate_without_a_header_is_understood),
+        STREAM(test_members_and_frames_follow_each_other),
+        STREAM(test_bodies_without_a_coding_stay),
+        STREAM(test_what_was_packed_twice_is_unpacked_once),
+        STREAM(test_unknown_codings_are_refused),
+        STREAM(test_cut_bodies_are_refused),
+        STREAM(test_garbled_bodies_are_refused),
+        STREAM(test_the_limit_holds_for_what_comes_out),
+        STREAM(test_bombs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
