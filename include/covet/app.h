@@ -16,6 +16,7 @@
 
 #include <covet/config.h>
 #include <covet/files.h>
+#include <covet/middleware.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
 #include <covet/runtime.h>
@@ -44,8 +45,16 @@ CV_API void cv_route_arg(cv_app *app, unsigned methods, const char *pattern, cv_
 /** Serve the files below a folder; see cv_router_static. `options` may be NULL. */
 CV_API void cv_app_static(cv_app *app, const char *prefix, const char *folder, const cv_static_options *options);
 
-/** The application's router, for groups. */
+/** The application's router. */
 CV_API cv_router *cv_app_router(cv_app *app);
+
+/** A group of routes with a prefix, and what router.h does with groups, the first mistake kept as everywhere here. */
+CV_API cv_route_group *cv_app_group(cv_app *app, const char *prefix);
+CV_API void cv_app_group_route(cv_app *app, cv_route_group *group, const cv_route_spec *spec);
+/** Middleware around all routes, or those of a group; see middleware.h. What the settings ask for (docs/middleware.md)
+ *  stands outside of it. */
+CV_API void cv_app_use(cv_app *app, const cv_middleware *middleware);
+CV_API void cv_app_group_use(cv_app *app, cv_route_group *group, const cv_middleware *middleware);
 
 /** A file of the program itself: bytes with a content type (at most 1 MiB), answered with an ETag and 304. `data` and
  *  `content_type` are kept by reference. */

@@ -129,6 +129,16 @@ typedef struct cv_decompression_options {
 } cv_decompression_options;
 CV_API CV_CHECKED int cv_use_decompression(cv_ctx *cx, cv_route_group *group, const cv_decompression_options *options);
 
+/** Error replies (400 and above without a body of the handler's own making) as HTML pages to clients that prefer
+ * text/html: plain in production; in development with the whole story: message, detail, hint, cause chain with file and
+ * line, request, route, headers (secrets masked). Others get the problem document (RFC 9457), in development with the
+ * same story. `render` (may be NULL) makes a page of the program's own: writes HTML to `out` for a status. */
+typedef struct cv_error_pages_options {
+    int (*render)(cv_ctx *cx, const cv_request *req, int status, cv_buf *out, void *arg);
+    void *arg;
+} cv_error_pages_options;
+CV_API CV_CHECKED int cv_use_error_pages(cv_ctx *cx, cv_route_group *group, const cv_error_pages_options *options);
+
 CV_END_DECLS
 
 #endif

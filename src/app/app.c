@@ -90,6 +90,30 @@ void cv_app_static(cv_app *app, const char *prefix, const char *folder, const cv
     STEP(app, cv_router_static(app->cx, app->router, prefix, folder, options));
 }
 
+/* After a mistake routes may go into the root group: the program will not run. */
+cv_route_group *cv_app_group(cv_app *app, const char *prefix)
+{
+    cv_route_group *group = app->error ? NULL : cv_router_group(app->cx, app->router, prefix);
+    if (!group)
+        cv__app_note(app, app->cx->error_code);
+    return group ? group : cv_router_root(app->router);
+}
+
+void cv_app_group_route(cv_app *app, cv_route_group *group, const cv_route_spec *spec)
+{
+    STEP(app, cv_route_group_route(app->cx, group, spec));
+}
+
+void cv_app_use(cv_app *app, const cv_middleware *middleware)
+{
+    STEP(app, cv_use(app->cx, cv_router_root(app->router), middleware));
+}
+
+void cv_app_group_use(cv_app *app, cv_route_group *group, const cv_middleware *middleware)
+{
+    STEP(app, cv_use(app->cx, group, middleware));
+}
+
 cv_router *cv_app_router(cv_app *app)
 {
     return app->router;

@@ -45,9 +45,10 @@ struct cv_app {
     size_t embedded_count;
     const cv_command *commands[CV__MAX_COMMANDS];
     size_t command_count;
-    bool json; /* --json was given */
     char **program_argv;      /* as the process was started, for its next life; ends with NULL */
     const char *program_path; /* the program, absolute, or a name to be looked for as the shell does */
+    bool json;           /* --json was given */
+    bool has_middleware; /* that of the settings is in the router */
     cv__serving serving;
     cv__ready_check ready_checks[CV__MAX_READY_CHECKS];
     size_t ready_check_count;
@@ -59,6 +60,10 @@ void cv__app_note(cv_app *app, int code);
 /** Look whether the program can take requests (readiness.c); reasons live in the context's arena. Suspends, for little
  *  more than a second. CV_E_CANCELLED, CV_E_TIMEOUT of the caller itself. */
 CV_CHECKED int cv__readiness_check(cv_ctx *cx, cv_app *app, cv__readiness *ret_found);
+
+/** Put the middleware that the settings ask for around all routes, outside of what the program itself uses; once,
+ * before a server starts. CV_E_CONFIG, CV_E_INVALID, CV_E_STATE, CV_E_NOMEM. */
+CV_CHECKED int cv__app_use_middleware(cv_ctx *cx, cv_app *app);
 
 /** Covet's own settings (settings.c). */
 extern const cv_setting cv__settings[];

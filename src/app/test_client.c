@@ -92,6 +92,7 @@ int cv_app_test_client(cv_ctx *cx, cv_app *app, const char *const *settings, cv_
     cv_use_registry(cx, app->registry);
     CV_TRY(open_database(cx, app));
     CV_TRY(migrate(cx, app));
+    CV_TRY(cv__app_use_middleware(cx, app));
     cv_server_options options = cv__server_options(app->config);
     return cv_test_client_new(cx, app->router, &options, ret_client);
 }

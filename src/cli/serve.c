@@ -327,6 +327,7 @@ static int run_serve(cv_ctx *cx, cv_app *app, int argc, char **argv)
     int rc = cv__args_end(&args, cv__command_serve.usage, 0, 0);
     if (rc)
         return rc;
+    CV_TRY(cv__app_use_middleware(cx, app));
     CV_TRY(warn_unapplied(cx, app));
     struct serving *serving = cv_zalloc(cx, 1, sizeof *serving);
     if (!serving)

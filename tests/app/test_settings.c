@@ -55,7 +55,7 @@ static void test_defaults_of_the_server(void **state)
     assert_int_equal(options.request_timeout_ms, 30000);
     assert_int_equal(options.write_timeout_ms, 10000);
     assert_int_equal(options.shutdown_timeout_ms, 10000);
-    assert_false(options.access_log);
+    assert_false(options.development);
 }
 
 static void test_defaults_of_the_listener(void **state)
@@ -108,7 +108,7 @@ static void test_settings_reach_the_options(void **state)
     assert_ok(app->cx, flag("--host=::1"));
     assert_ok(app->cx, flag("--http-max-body=2MiB"));
     assert_ok(app->cx, flag("--http-request-timeout=250ms"));
-    assert_ok(app->cx, flag("--http-access-log"));
+    assert_ok(app->cx, flag("--development"));
     assert_ok(app->cx, flag("--database-max-connections=3"));
     assert_ok(app->cx, flag("--database-acquire-timeout=1s"));
     cv_server_options server = cv__server_options(app->config);
@@ -116,7 +116,7 @@ static void test_settings_reach_the_options(void **state)
     assert_int_equal(server.port, 0);
     assert_int_equal(server.max_body_bytes, 2 << 20);
     assert_int_equal(server.request_timeout_ms, 250);
-    assert_true(server.access_log);
+    assert_true(server.development);
     cv_db_options db = cv__db_options(app->config);
     assert_int_equal(db.max_connections, 3);
     assert_int_equal(db.acquire_timeout_ms, 1000);

@@ -99,7 +99,7 @@ def test_ipv6(folder):
 
 def test_access_log_as_json(folder):
     program = migrated(folder)
-    with program.serving('--http-access-log', '--log-format=json') as server:
+    with program.serving('--http-access-log=log', '--log-format=json') as server:
         server.get('/books?title=x')
         server.get('/nothing', 404)
         assert server.stop() == 0
