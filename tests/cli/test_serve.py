@@ -39,7 +39,7 @@ def test_running_request_is_finished_first(folder):
     with closing(sqlite3.connect(program.database, isolation_level=None)) as other:
         other.execute('BEGIN IMMEDIATE')
         waiting = f'sqlite:///{program.database}?busy_timeout=60s'
-        with program.serving('--http-access-log', '--http-shutdown-timeout=60s',
+        with program.serving('--http-access-log=log', '--http-shutdown-timeout=60s',
                              env={'DATABASE_URL': waiting}) as server:
             asking = threading.Thread(target=lambda: replies.append(server.ask('POST', '/authors', AUTHOR)))
             asking.start()

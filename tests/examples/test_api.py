@@ -105,6 +105,7 @@ def test_package_that_does_not_exist(folder):
     with api(folder) as server:
         status, headers, problem = server.ask('GET', '/api/packages/nope')
         assert (status, headers['Content-Type']) == (404, 'application/problem+json')
+        assert problem.pop('request_id') == headers['X-Request-Id']
         assert problem == {'type': 'about:blank', 'title': 'Not Found', 'status': 404,
                            'detail': 'there is no package "nope"'}, problem
         server.get('/api/packages/multi?architecture=m68k', 404)
