@@ -158,6 +158,9 @@ static void put_string(cv_buf *out, cv_str text)
 
 /* ---- values, wherever they stand ---- */
 
+/* What makes its text on the stack stays a function, so that integers and strings are written without such a frame. */
+#define APART __attribute__((noinline))
+
 static void put_null(cv_buf *out)
 {
     cv_buf_add(out, "null", 4);
@@ -168,7 +171,7 @@ static void put_bool(cv_buf *out, bool value)
     cv_buf_add(out, value ? "true" : "false", value ? 4 : 5);
 }
 
-static void put_f64(cv_buf *out, double value)
+APART static void put_f64(cv_buf *out, double value)
 {
     char text[CV__F64_TEXT_BYTES];
     if (isfinite(value))
@@ -177,7 +180,7 @@ static void put_f64(cv_buf *out, double value)
         put_null(out);
 }
 
-static void put_decimal(cv_buf *out, cv_decimal value)
+APART static void put_decimal(cv_buf *out, cv_decimal value)
 {
     char text[CV_DECIMAL_TEXT_BYTES];
     cv_buf_add(out, text, cv_decimal_format(value, text));
@@ -218,19 +221,19 @@ static void put_quoted(cv_buf *out, char text[QUOTED_BYTES], size_t len)
     cv_buf_add(out, text, len + 2);
 }
 
-static void put_time(cv_buf *out, cv_time time)
+APART static void put_time(cv_buf *out, cv_time time)
 {
     char text[QUOTED_BYTES];
     put_quoted(out, text, cv_time_format(time, text + 1));
 }
 
-static void put_date(cv_buf *out, cv_date date)
+APART static void put_date(cv_buf *out, cv_date date)
 {
     char text[QUOTED_BYTES];
     put_quoted(out, text, cv_date_format(date, text + 1));
 }
 
-static void put_uuid(cv_buf *out, cv_uuid uuid)
+APART static void put_uuid(cv_buf *out, cv_uuid uuid)
 {
     char text[QUOTED_BYTES];
     put_quoted(out, text, cv_uuid_format(uuid, text + 1));
