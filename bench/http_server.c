@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MAX_CONNECTIONS = 20000 };
+
 struct item {
     int64_t id;
     char *name, *summary, *vendor;
@@ -87,6 +89,7 @@ static int use_database(cv_ctx *cx, const char *path)
 
 static int serve(cv_ctx *cx, cv_router *router, const char *database, const char *folder)
 {
+    cv_listener *listener;
     cv_server *server;
     cv_cond stopped;
     cv_cond_init(&stopped);
@@ -97,11 +100,15 @@ static int serve(cv_ctx *cx, cv_router *router, const char *database, const char
     if (folder)
         CV_TRY(cv_router_static(cx, router, "/static", folder, NULL));
     CV_TRY(cv_on_signal(cx, SIGTERM, stop, &stopped));
-    CV_TRY(cv_server_start(cx, router, NULL, &server));
+    /* All connections of a benchmark come from one address. */
+    const cv_listener_options limits = {.max_connections = MAX_CONNECTIONS, .max_per_address = MAX_CONNECTIONS};
+    CV_TRY(cv_listener_open(cx, "127.0.0.1:0", &limits, &listener));
+    CV_TRY(cv_server_start(cx, router, &(cv_server_options){.listener = listener}, &server));
     printf("%d\n", cv_server_port(server));
     fflush(stdout);
     int rc = cv_cond_wait(cx, &stopped, NULL);
     cv_server_stop(cx, server);
+    cv_listener_close(listener);
     return rc;
 }
 
