@@ -47,8 +47,8 @@ struct cv_app {
     size_t command_count;
     char **program_argv;      /* as the process was started, for its next life; ends with NULL */
     const char *program_path; /* the program, absolute, or a name to be looked for as the shell does */
-    bool json;           /* --json was given */
-    bool has_middleware; /* that of the settings is in the router */
+    bool json;                /* --json was given */
+    bool has_middleware;      /* that of the settings is in the router */
     cv__serving serving;
     cv__ready_check ready_checks[CV__MAX_READY_CHECKS];
     size_t ready_check_count;
