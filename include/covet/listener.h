@@ -13,17 +13,17 @@ CV_BEGIN_DECLS
 typedef struct cv_listener cv_listener;
 
 typedef struct cv_listener_options {
-    size_t sockets;              /* one a worker; 0: 1 */
-    int backlog;                 /* 0: 511 (the kernel caps it at net.core.somaxconn) */
-    unsigned unix_mode;          /* permissions of a unix socket; 0: 0660 */
-    size_t max_connections;      /* open at once, of all servers on it; 0: 10,000; further ones wait in the backlog */
-    size_t max_per_address;      /* of one client address (IPv6: of one /64); further ones are closed at once; 0: 1,000;
-                                    not counted for trusted proxies and unix sockets */
+    size_t sockets;         /* one a worker; 0: 1 */
+    int backlog;            /* 0: 511 (the kernel caps it at net.core.somaxconn) */
+    unsigned unix_mode;     /* permissions of a unix socket; 0: 0660 */
+    size_t max_connections; /* open at once, of all servers on it; 0: 10,000; further ones wait in the backlog */
+    size_t max_per_address; /* of one client address (IPv6: of one /64); further ones are closed at once; 0: 1,000;
+                               not counted for trusted proxies and unix sockets */
     const char *const *trusted_proxies; /* ends with NULL: "10.0.0.0/8", "::1", "unix"; NULL: nobody is believed */
 } cv_listener_options;
 
-/** Bind and listen. `address` is "127.0.0.1:8000", "[::1]:8000", "localhost:8000" (the first of its addresses that can be
- *  had), ":8000" (all addresses, IPv4 and IPv6), port 0 for a free one, "unix:/run/app.sock" (a stale socket nobody
+/** Bind and listen. `address` is "127.0.0.1:8000", "[::1]:8000", "localhost:8000" (the first of its addresses that can
+ * be had), ":8000" (all addresses, IPv4 and IPv6), port 0 for a free one, "unix:/run/app.sock" (a stale socket nobody
  *  answers at is replaced; the file is removed at the close), "fd:3" (a socket that is listening already), or
  *  "inherited" (all that were handed over and not yet taken). A socket for the same address that was handed over to
  *  this process (LISTEN_FDS: by systemd or by the program's former life, see serve) is taken instead of a new one. Two

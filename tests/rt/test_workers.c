@@ -226,20 +226,25 @@ static int start_forever(cv_ctx *cx, void *arg)
     return cv_workers_start(cx, &options, &workers);
 }
 
-static int hang_until_gate(cv_ctx *main, size_t index)
+static atomic_bool may_start;
+
+static int sleep_until_allowed(cv_ctx *main, size_t index)
 {
     (void)index;
-    return cv_sleep_ms(main, 10);
+    while (!may_start)
+        CV_TRY(cv_sleep_ms(main, 1));
+    return 0;
 }
 
 static void start_can_be_cancelled(void **state)
 {
     cv_ctx *cx = *state;
-    struct trace trace = {.slow_start = hang_until_gate};
+    struct trace trace = {.slow_start = sleep_until_allowed};
     cv_fiber *fiber;
     assert_ok(cx, cv_spawn(cx, "starter", start_forever, &trace, &fiber));
     assert_ok(cx, cv_yield(cx));
     cv_cancel(fiber);
+    may_start = true;
     assert_fails(cx, cv_join(cx, fiber, NULL), CV_E_CANCELLED, "start the workers");
     assert_int_equal(trace.stopped, trace.started);
 }
