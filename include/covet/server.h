@@ -37,7 +37,7 @@ typedef struct cv_server_options {
     int64_t body_timeout_ms, write_timeout_ms;
     size_t min_body_rate, min_write_rate;
     int64_t shutdown_timeout_ms; /* graceful stop: 10 s, then the rest is cut */
-    bool access_log;             /* one line a request at CV_LOG_INFO */
+    bool log_refusals; /* a line at CV_LOG_INFO for what is no request and so passes no middleware (400, 408, 431) */
 
     cv_forwarded forwarded; /* which header trusted proxies set */
     bool development;       /* error replies tell their story: cause chain, file and line */

@@ -210,6 +210,7 @@ cv_server_options cv__server_options(const cv_config *config)
         .request_timeout_ms = cv_config_duration_ms(config, "http.request_timeout"),
         .write_timeout_ms = cv_config_duration_ms(config, "http.write_timeout"),
         .shutdown_timeout_ms = cv_config_duration_ms(config, "http.shutdown_timeout"),
+        .log_refusals = strcmp(cv_config_text(config, "http.access_log"), "off") != 0,
         .development = cv_config_boolean(config, "development"),
     };
 }

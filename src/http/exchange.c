@@ -157,15 +157,6 @@ static void send_whole(cv_ctx *cx, cv__connection *connection, cv_response *res)
     }
 }
 
-static void log_access(const cv_ctx *cx, const cv_request *req, const cv_response *res, int64_t started_ns)
-{
-    if (!req->connection->server->options.access_log)
-        return;
-    CV_LOG_INFO(cx->log, "request", CV_F("method", cv_method_name(cv_request_method(req))), CV_F("path", req->path),
-                CV_F("status", res->status), CV_F("us", (req->ended_ns - started_ns) / 1000),
-                CV_F("peer", cv_request_peer(req)));
-}
-
 static cv__after finish(cv_ctx *cx, cv_request *req, cv_response *res, int rc)
 {
     cv__connection *connection = req->connection;
@@ -220,7 +211,6 @@ static cv__after answer(cv_ctx *cx, cv__connection *connection, int64_t *clock_n
     cv__http_metrics_request(server->metrics, &req, &res, req.ended_ns);
     cv__chain_after(cx, &req, &res);
     cv__fiber_tell(cx, NULL, NULL, NULL);
-    log_access(cx, &req, &res, started_ns);
     return after;
 }
 

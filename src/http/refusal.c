@@ -24,7 +24,7 @@ bool cv__connection_send_refusal(cv__connection *connection, cv__refusal refusal
     struct cv_server *server = connection->server;
     server->stats.responses_by_class[refusal.status / 100]++;
     cv__http_metrics_refused(server->metrics, refusal.status);
-    if (server->options.access_log)
+    if (server->options.log_refusals)
         CV_LOG_INFO(server->main->log, "request refused", CV_F("status", refusal.status),
                     CV_F("reason", refusal.reason), CV_F("peer", cv__connection_peer(connection)));
     cv_buf out;

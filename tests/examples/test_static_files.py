@@ -27,7 +27,8 @@ def test_folders(folder):
         assert server.ask('GET', '/assets/app.js', headers={'Accept-Encoding': 'identity'})[2].startswith(b'let plain')
         assert server.get('/docs/') == b'<h1>pages'
         assert server.ask('GET', '/docs')[0] == 301
-        server.get('/assets/../invoices/3.pdf', 400)
+        server.get('/assets/../invoices/3.pdf', 404)
+        server.get('/assets/../../invoices/3.pdf', 400)
         server.get('/assets/nothing', 404)
 
 
