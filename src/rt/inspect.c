@@ -11,7 +11,7 @@ void cv__inspection_answer(const cv__inspection *inspection)
     inspection->trace->count = 0;
     inspection->trace->cut = false;
     if (!inspection->stack_low || here - inspection->stack_low > CV__WALK_BYTES)
-        cv__stack_walk(inspection->trace, 3); /* this, and the two of sched.c */
+        cv__stack_walk(inspection->trace, 2); /* this, and the one of sched.c */
 }
 
 static void ask(struct cv_runtime *rt, struct cv_fiber *self, struct cv_fiber *fiber, cv__stack_trace *trace)

@@ -10,6 +10,7 @@
 #include "rt/timers.h"
 #include "rt/wait.h"
 
+#include <assert.h>
 #include <covet/fiber.h>
 #include <covet/list.h>
 #include <covet/runtime.h>
@@ -129,8 +130,29 @@ void cv__mark_turn(struct cv_runtime *rt);
 /** Run a fiber that is ready, and in no queue, until it suspends or ends. On the thread's own stack. */
 void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber);
 
+/** Tell whoever came to ask `from` for its frames, and go back to them, until somebody comes to go on. */
+void cv__answer_inspections(struct cv_runtime *rt, struct cv_fiber *from) __attribute__((cold));
+
+/* The next two are part of their callers: behind a switch each return is one that the processor predicts wrongly. */
+
+/** Switch from one stack to the other; returns when somebody switches back. */
+CV__ALWAYS_INLINE void cv__switch_stacks(struct cv_runtime *rt, struct cv_fiber *from, struct cv_fiber *to)
+{
+    cv__annotate_leave(&from->stack.annotation, &to->stack.annotation, false);
+    cv__switch(&from->frame, &to->frame);
+    if (__builtin_expect(rt->inspection != NULL, 0))
+        cv__answer_inspections(rt, from);
+    cv__annotate_arrive(&from->stack.annotation, &to->stack.annotation, false);
+}
+
 /** Leave the running fiber; returns when the scheduler runs it again. Its state is no longer RUNNING. */
-void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber);
+CV__ALWAYS_INLINE void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    assert(rt->current == fiber && fiber->state != CV__FIBER_RUNNING);
+    if (fiber->leaving)
+        fiber->leaving(fiber->leaving_arg);
+    cv__switch_stacks(rt, fiber, &rt->main);
+}
 
 /** Leave the running fiber for good: its state is ENDED. */
 _Noreturn void cv__suspend_last(struct cv_runtime *rt, struct cv_fiber *fiber);

@@ -51,9 +51,7 @@ void cv__make_ready(struct cv_runtime *rt, struct cv_fiber *fiber)
     cv__kick(rt);
 }
 
-/* Tell whoever came to ask `from` for its frames, and go back to them, until somebody comes to go on. Out of the way of
- * the ordinary switch, which it would cost a tenth. */
-__attribute__((noinline, cold)) static void answer_inspections(struct cv_runtime *rt, struct cv_fiber *from)
+void cv__answer_inspections(struct cv_runtime *rt, struct cv_fiber *from)
 {
     do {
         struct cv_fiber *inspector = rt->inspection->inspector;
@@ -62,24 +60,6 @@ __attribute__((noinline, cold)) static void answer_inspections(struct cv_runtime
         cv__annotate_leave(&from->stack.annotation, &inspector->stack.annotation, false);
         cv__switch(&from->frame, &inspector->frame);
     } while (rt->inspection);
-}
-
-/* Switch from one stack to the other; returns when somebody switches back. */
-CV__ALWAYS_INLINE void switch_stacks(struct cv_runtime *rt, struct cv_fiber *from, struct cv_fiber *to)
-{
-    cv__annotate_leave(&from->stack.annotation, &to->stack.annotation, false);
-    cv__switch(&from->frame, &to->frame);
-    if (__builtin_expect(rt->inspection != NULL, 0))
-        answer_inspections(rt, from);
-    cv__annotate_arrive(&from->stack.annotation, &to->stack.annotation, false);
-}
-
-__attribute__((noinline)) void cv__suspend(struct cv_runtime *rt, struct cv_fiber *fiber)
-{
-    assert(rt->current == fiber && fiber->state != CV__FIBER_RUNNING);
-    if (fiber->leaving)
-        fiber->leaving(fiber->leaving_arg);
-    switch_stacks(rt, fiber, &rt->main);
 }
 
 void cv__suspend_last(struct cv_runtime *rt, struct cv_fiber *fiber)
@@ -106,14 +86,14 @@ static void watch(struct cv_runtime *rt, const struct cv_fiber *fiber)
     CV_LOG_WARN(rt->main.cx.log, "fiber held the loop", CV_F("fiber", fiber->name), CV_F("ms", held_ns / 1000000));
 }
 
-void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
+CV__ALWAYS_INLINE void run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
 {
     assert(fiber->state == CV__FIBER_READY);
     fiber->state = CV__FIBER_RUNNING;
     rt->current = fiber;
     atomic_store_explicit(&rt->runs, atomic_load_explicit(&rt->runs, memory_order_relaxed) + 1, memory_order_relaxed);
     atomic_store_explicit(&rt->holder, fiber->name, memory_order_relaxed);
-    switch_stacks(rt, &rt->main, fiber);
+    cv__switch_stacks(rt, &rt->main, fiber);
     rt->current = NULL;
     atomic_store_explicit(&rt->holder, NULL, memory_order_relaxed);
     if (rt->watchdog_ns)
@@ -122,11 +102,16 @@ void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
         cv__fiber_ended(rt, fiber);
 }
 
-static void run_first(struct cv_runtime *rt, cv_link *queue)
+void cv__run_fiber(struct cv_runtime *rt, struct cv_fiber *fiber)
+{
+    run_fiber(rt, fiber);
+}
+
+CV__ALWAYS_INLINE void run_first(struct cv_runtime *rt, cv_link *queue)
 {
     cv_link *first = cv_list_pop_front(queue);
     if (first)
-        cv__run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
+        run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
 }
 
 /* The main context can run when uv_run is to return to it. */
