@@ -7,10 +7,8 @@
 #include <covet/fiber.h>
 #include <stdlib.h>
 
-/* What a lingering connection may still send before it is closed in any case, and how much of a body that nobody reads
- * is taken so that the connection can go on. */
+/* What a lingering connection may still send before it is closed in any case. */
 #define LINGER_BYTES ((size_t)16 << 20)
-#define DRAIN_BYTES  ((size_t)256 << 10)
 
 static void look_on(cv__connection *connection);
 static void go_on(cv__connection *connection);
@@ -27,13 +25,6 @@ static void unref(cv__connection *connection)
 }
 
 /* ---- states ---- */
-
-static void begin_body_window(cv__connection *connection)
-{
-    connection->received_before = connection->received;
-    connection->body_waited_ns = 0;
-    cv__timeout_set(connection, CV__TIMEOUT_BODY);
-}
 
 /* A connection that was idle and answered without waiting keeps its place in the list: its time limit is exact to a
  * 64th part, and a busy connection does not touch the list with each request. */
@@ -64,7 +55,7 @@ static void enter(cv__connection *connection, cv__connection_state state)
         break;
     case CV__CONNECTION_BODY:
     case CV__CONNECTION_DRAINING:
-        begin_body_window(connection);
+        cv__connection_begin_body_window(connection);
         break;
     case CV__CONNECTION_LINGERING:
         cv__timeout_set(connection, CV__TIMEOUT_LINGER);
@@ -127,7 +118,7 @@ void cv__connection_update(cv__connection *connection)
                                      (connection->reading ? CV__READABLE : 0u) | (writing ? CV__WRITABLE : 0u));
 }
 
-static void set_reading(cv__connection *connection, bool reading)
+void cv__connection_set_reading(cv__connection *connection, bool reading)
 {
     reading = reading && !connection->peer_gone;
     if (reading == connection->reading)
@@ -163,7 +154,7 @@ static void linger(cv__connection *connection)
     connection->thrown_away = 0;
     enter(connection, CV__CONNECTION_LINGERING);
     connection->transport->ops->shutdown(connection->transport);
-    set_reading(connection, true);
+    cv__connection_set_reading(connection, true);
 }
 
 /* The reply is out already: a body that breaks the rules, or does not end, ends the connection without a word. */
@@ -176,7 +167,7 @@ static void drain(cv__connection *connection, cv__parse result)
     connection->thrown_away += cv__parser_take(&connection->parser, NULL, SIZE_MAX);
     if (result == CV__PARSE_DONE)
         look_on(connection);
-    else if (connection->thrown_away > DRAIN_BYTES)
+    else if (connection->thrown_away > CV__DRAIN_BYTES)
         linger(connection);
 }
 
@@ -205,7 +196,7 @@ static void receive(cv__connection *connection, size_t size)
 static void on_peer_gone(cv__connection *connection)
 {
     connection->peer_gone = true;
-    set_reading(connection, false);
+    cv__connection_set_reading(connection, false);
     if (connection->state != CV__CONNECTION_RUNNING)
         cv__connection_cut(connection, false);
     else if (connection->reader)
@@ -224,12 +215,12 @@ static char *room_for(cv__connection *connection, size_t *ret_size)
 }
 
 /* False: nothing came, or nothing fits. */
-static bool read_some(cv__connection *connection)
+bool cv__connection_read_some(cv__connection *connection)
 {
     size_t size;
     char *room = room_for(connection, &size);
     if (!room && connection->state == CV__CONNECTION_RUNNING) {
-        set_reading(connection, false);
+        cv__connection_set_reading(connection, false);
         return false;
     }
     ssize_t got = room ? connection->transport->ops->read(connection->transport, room, size) : UV_ENOMEM;
@@ -253,7 +244,7 @@ static void on_ready(cv__transport *transport, unsigned events)
     if (events & CV__WRITABLE)
         on_writable(connection);
     if (events & CV__READABLE && connection->reading && connection->state != CV__CONNECTION_CLOSING)
-        read_some(connection);
+        cv__connection_read_some(connection);
 }
 
 /* ---- from bytes to requests ---- */
@@ -270,7 +261,7 @@ static void conclude(cv__connection *connection, cv__after after)
         return;
     }
     enter(connection, CV__CONNECTION_WRITING);
-    set_reading(connection, false);
+    cv__connection_set_reading(connection, false);
 }
 
 static void refuse(cv__connection *connection, cv__refusal refusal)
@@ -385,17 +376,17 @@ static void go_on(cv__connection *connection)
     } else if (connection->parser.streaming && !cv__parser_is_complete(&connection->parser)) {
         connection->thrown_away = 0;
         enter(connection, CV__CONNECTION_DRAINING);
-        set_reading(connection, true);
+        cv__connection_set_reading(connection, true);
         drain(connection, connection->found);
     } else if (connection->found != CV__PARSE_REFUSED && is_useless(connection)) {
         cv__connection_cut(connection, false);
     } else if (cv__parser_has_bytes(&connection->parser)) {
         await_rest(connection);
         if (connection->state <= CV__CONNECTION_BODY)
-            set_reading(connection, true);
+            cv__connection_set_reading(connection, true);
     } else {
         enter(connection, CV__CONNECTION_IDLE);
-        set_reading(connection, true);
+        cv__connection_set_reading(connection, true);
     }
 }
 
@@ -443,108 +434,6 @@ void cv__connection_finished(cv__connection *connection)
     unref(connection);
 }
 
-/* ---- bodies that are read by the handler ---- */
-
-bool cv__connection_can_drain(const cv__connection *connection)
-{
-    const cv__parser *parser = &connection->parser;
-    if (cv__parser_is_complete(parser))
-        return true;
-    if (connection->continue_due || connection->body_timed_out || connection->peer_gone ||
-        connection->found == CV__PARSE_REFUSED)
-        return false;
-    return parser->head.chunked || parser->head.content_length - parser->body_taken <= DRAIN_BYTES;
-}
-
-/* Whether the window of the minimum rate, of which only the waiting counts, is over without enough. */
-static bool is_too_slow(cv__connection *connection)
-{
-    const cv_server_options *options = &connection->server->options;
-    uint64_t wanted = options->min_body_rate * (uint64_t)options->body_timeout_ms / 1000;
-    return connection->received - connection->received_before < (wanted ? wanted : 1);
-}
-
-static void body_expired(cv__connection *connection)
-{
-    if (!is_too_slow(connection)) {
-        begin_body_window(connection);
-        return;
-    }
-    connection->body_timed_out = true;
-    if (connection->state == CV__CONNECTION_BODY)
-        refuse(connection, (cv__refusal){408, "the body did not arrive in time"});
-    else if (connection->state == CV__CONNECTION_DRAINING)
-        cv__connection_cut(connection, false);
-    else
-        wake(&connection->reader, 0);
-}
-
-static int wait_body(cv_ctx *cx, cv__connection *connection)
-{
-    int64_t start_ns = cv__loop_now_ns(cx), waited_ns = connection->body_waited_ns;
-    uint64_t before = connection->received_before;
-    bool goes_on = waited_ns > 0;
-    cv__waiter waiter;
-    cv__waiter_init(cx, &waiter);
-    waiter.what = "read the body";
-    connection->reader = &waiter;
-    begin_body_window(connection);
-    if (goes_on) {
-        connection->received_before = before;
-        connection->body_waited_ns = waited_ns;
-    }
-    set_reading(connection, true);
-    int rc = cv__wait(cx, &waiter);
-    connection->reader = NULL;
-    if (connection->state != CV__CONNECTION_CLOSING && connection->waiting_kind == CV__TIMEOUT_BODY)
-        cv_list_remove(&connection->waiting.link);
-    connection->body_waited_ns += cv__loop_now_ns(cx) - start_ns;
-    if (connection->body_waited_ns >= connection->server->durations_ns[CV__TIMEOUT_BODY]) {
-        connection->body_timed_out |= is_too_slow(connection);
-        connection->body_waited_ns = 0;
-    }
-    return rc;
-}
-
-static int send_continue(cv_ctx *cx, cv__connection *connection)
-{
-    cv_str text = CV_STR("HTTP/1.1 100 Continue\r\n\r\n");
-    connection->continue_due = false;
-    CV_TRY(cv__connection_write(cx, connection, &(struct iovec){(void *)(uintptr_t)text.ptr, text.len}, 1));
-    return cv__connection_flush(cx, connection);
-}
-
-/* Why the body cannot be read on; 0: it can. */
-static int body_problem(cv_ctx *cx, const cv__connection *connection)
-{
-    const cv__parser *parser = &connection->parser;
-    if (connection->found == CV__PARSE_REFUSED)
-        return cv_fail(cx, parser->refusal.status == 413 ? CV_E_TOO_LARGE : CV_E_BAD_REQUEST, "%s",
-                       parser->refusal.reason);
-    if (connection->state == CV__CONNECTION_CLOSING || connection->peer_gone)
-        return cv_fail(cx, CV_E_CONNECTION_LOST, "could not read the body: the client has closed the connection");
-    if (connection->body_timed_out)
-        return cv_fail(cx, CV_E_TIMEOUT, "could not read the body: the client sent less than %zu bytes a second",
-                       connection->server->options.min_body_rate);
-    return 0;
-}
-
-int cv__connection_await_body(cv_ctx *cx, cv__connection *connection)
-{
-    CV_TRY(body_problem(cx, connection)); /* before the cancellation that it may have brought */
-    CV_TRY(cv__wait_check(cx, "read the body"));
-    if (connection->continue_due && !connection->head_sent)
-        CV_TRY(send_continue(cx, connection));
-    int rc = 0;
-    if (!read_some(connection))
-        rc = wait_body(cx, connection);
-    connection->found = cv__parser_feed(&connection->parser, 0);
-    if (connection->parser.body_len || connection->found == CV__PARSE_DONE)
-        return 0;
-    int problem = body_problem(cx, connection);
-    return problem < 0 ? problem : rc;
-}
-
 /* ---- the ends of a life ---- */
 
 static void on_orphan_closed(cv__transport *transport)
@@ -578,7 +467,7 @@ void cv__connection_open(struct cv_server *server, cv__transport *transport)
     server->stats.connections_idle++;
     server->stats.connections_total++;
     enter(connection, CV__CONNECTION_IDLE);
-    set_reading(connection, true);
+    cv__connection_set_reading(connection, true);
 }
 
 const char *cv__connection_peer(cv__connection *connection)
@@ -593,6 +482,21 @@ const char *cv__connection_peer(cv__connection *connection)
     else
         strcpy(connection->peer, "unix");
     return connection->peer;
+}
+
+static void body_expired(cv__connection *connection)
+{
+    if (!cv__connection_body_is_slow(connection)) {
+        cv__connection_begin_body_window(connection);
+        return;
+    }
+    connection->body_timed_out = true;
+    if (connection->state == CV__CONNECTION_BODY)
+        refuse(connection, (cv__refusal){408, "the body did not arrive in time"});
+    else if (connection->state == CV__CONNECTION_DRAINING)
+        cv__connection_cut(connection, false);
+    else
+        wake(&connection->reader, 0);
 }
 
 void cv__connection_expired(cv__connection *connection, cv__timeout_kind kind)

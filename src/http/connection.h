@@ -88,6 +88,25 @@ void cv__connection_finished(cv__connection *connection);
 /** The fiber is about to suspend: what it has said leaves, and it is not idle any more. */
 void cv__connection_leaving(cv__connection *connection);
 
+/** Tell the transport which events the connection waits for now. */
+void cv__connection_update(cv__connection *connection);
+
+/** Read from the transport when the connection wants it and not otherwise; take what is there now. `read_some` tells
+ *  whether there was anything, the end included. */
+void cv__connection_set_reading(cv__connection *connection, bool reading);
+bool cv__connection_read_some(cv__connection *connection);
+
+/* ---- arriving_body.c ---- */
+
+/* How much of a body that nobody reads is taken so that the connection can go on. */
+#define CV__DRAIN_BYTES ((size_t)256 << 10)
+
+/** Begin a window of the minimum rate of bodies. */
+void cv__connection_begin_body_window(cv__connection *connection);
+
+/** Whether the window, of which only the waiting counts, is over without enough. */
+bool cv__connection_body_is_slow(cv__connection *connection);
+
 /** Whether what is left of the request's body is little enough to be thrown away, so that the connection can go on. */
 bool cv__connection_can_drain(const cv__connection *connection);
 
@@ -95,9 +114,6 @@ bool cv__connection_can_drain(const cv__connection *connection);
  *  when it waits for that. Suspends. CV_E_CONNECTION_LOST, CV_E_TIMEOUT, CV_E_BAD_REQUEST, CV_E_TOO_LARGE,
  *  CV_E_CANCELLED. */
 CV_CHECKED int cv__connection_await_body(cv_ctx *cx, cv__connection *connection);
-
-/** Tell the transport which events the connection waits for now. */
-void cv__connection_update(cv__connection *connection);
 
 /* ---- output.c ---- */
 
