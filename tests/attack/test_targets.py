@@ -22,13 +22,27 @@ AUTHORITY = re.compile(r"([A-Za-z0-9._~!$&'()*+;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9
 ABSOLUTE = re.compile(r'(?i:https?)://([^/?]*)(.*)', re.DOTALL)
 
 
-def has_dot_segment(path):
-    return any(part in (b'.', b'..') for part in unquote_to_bytes(path).split(b'/'))
+def resolve(path):
+    """The path without its dot segments; None where they lead above the root or hide behind an escaped slash."""
+    found, parts = [], path[1:].split('/')
+    for at, part in enumerate(parts, 1):
+        name = unquote_to_bytes(part)
+        if b'/' in name and {b'.', b'..'} & set(name.split(b'/')):
+            return None
+        if name == b'..':
+            if not found:
+                return None
+            found.pop()
+        if name not in (b'.', b'..'):
+            found.append(part)
+        elif at == len(parts):
+            found.append('')
+    return '/' + '/'.join(found)
 
 
 def is_good_origin(target):
     path, mark, query = target.partition('?')
-    return bool(PATH.fullmatch(path) and QUERY.fullmatch(query)) and '%00' not in path and not has_dot_segment(path)
+    return bool(PATH.fullmatch(path) and QUERY.fullmatch(query)) and '%00' not in path and resolve(path) is not None
 
 
 def is_good_authority(authority):
@@ -48,7 +62,8 @@ def judge(target):
     if absolute and not rest.startswith('/'):
         rest = '/' + rest
     good = is_good_authority(authority)
-    return good and is_good_origin(rest), authority if good else 'a', rest.partition('?')[0]
+    path = rest.partition('?')[0]
+    return good and is_good_origin(rest), authority if good else 'a', resolve(path)
 
 
 def case_of(name, title, target, pathname):
