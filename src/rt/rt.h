@@ -83,8 +83,9 @@ struct cv_runtime {
     bool running, stop_asked, closing, end_timer_fired;
 
     cv_link ready, background, fibers, pool;
-    size_t alive;   /* not ended */
-    size_t handles; /* not released: alive, and ended but not joined */
+    cv_link turn_ends, due_ends; /* of cv__turn_end: asked for; being called */
+    size_t alive;                /* not ended */
+    size_t handles;              /* not released: alive, and ended but not joined */
     size_t pooled;
     size_t made; /* colours of stacks */
     size_t max_fibers, stack_bytes, arena_limit_bytes;

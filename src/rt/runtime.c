@@ -107,6 +107,8 @@ int cv_runtime_new(const cv_runtime_options *options, cv_ctx **ret_main)
     rt->armed_ns = INT64_MAX;
     cv_list_init(&rt->ready);
     cv_list_init(&rt->background);
+    cv_list_init(&rt->turn_ends);
+    cv_list_init(&rt->due_ends);
     cv_list_init(&rt->fibers);
     cv_list_init(&rt->pool);
     cv_list_init(&rt->ticks);

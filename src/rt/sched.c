@@ -114,11 +114,36 @@ CV__ALWAYS_INLINE void run_first(struct cv_runtime *rt, cv_link *queue)
         run_fiber(rt, cv_list_entry(first, struct cv_fiber, queue));
 }
 
+void cv__turn_end_ask(const cv_ctx *cx, cv__turn_end *end)
+{
+    if (cv_list_is_linked(&end->link))
+        return;
+    cv_list_push_back(&cx->runtime->turn_ends, &end->link);
+    cv__kick(cx->runtime);
+}
+
+void cv__turn_end_drop(cv__turn_end *end)
+{
+    cv_list_remove(&end->link);
+}
+
+/* What is asked for meanwhile waits for the next time; what is dropped meanwhile is not called. */
+static void run_turn_ends(struct cv_runtime *rt)
+{
+    cv_link *first;
+    while ((first = cv_list_pop_front(&rt->turn_ends)))
+        cv_list_push_back(&rt->due_ends, first);
+    while ((first = cv_list_pop_front(&rt->due_ends))) {
+        cv__turn_end *end = cv_list_entry(first, cv__turn_end, link);
+        end->fn(end);
+    }
+}
+
 /* The main context can run when uv_run is to return to it. */
 static bool can_run(const struct cv_runtime *rt)
 {
-    return !cv_list_is_empty(&rt->ready) || !cv_list_is_empty(&rt->background) || rt->main.state == CV__FIBER_READY ||
-           rt->stop_asked;
+    return !cv_list_is_empty(&rt->ready) || !cv_list_is_empty(&rt->turn_ends) || !cv_list_is_empty(&rt->background) ||
+           rt->main.state == CV__FIBER_READY || rt->stop_asked;
 }
 
 void cv__turn(uv_check_t *check)
@@ -129,7 +154,9 @@ void cv__turn(uv_check_t *check)
         cv__mark_turn(rt);
     for (int left = READY_PER_TURN; left > 0 && !cv_list_is_empty(&rt->ready); left--)
         run_first(rt, &rt->ready);
+    run_turn_ends(rt);
     run_first(rt, &rt->background);
+    run_turn_ends(rt);
     if (!can_run(rt) && cv__clock_will_jump(rt))
         cv__clock_jump(rt);
     rt->in_turn = false;

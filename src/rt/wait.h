@@ -76,6 +76,23 @@ void cv__timer_start(const cv_ctx *cx, cv__timer *timer, int64_t at_ns);
 /** No effect when it is not armed. */
 void cv__timer_stop(const cv_ctx *cx, cv__timer *timer);
 
+/** Something to be done once, at the end of a turn. A member of the caller's object; set `fn` and cv_list_init the link
+ * before its first use. */
+typedef struct cv__turn_end cv__turn_end;
+struct cv__turn_end {
+    cv_link link;
+    void (*fn)(cv__turn_end *end);
+};
+
+/** Have `end->fn(end)` called when the ready fibers of this turn have run, before the loop waits for anything: for what
+ *  many fibers of one turn share, such as a flush or a read transaction. No effect when it is asked for already; one
+ *  that asks again from within `fn` has its next turn. `fn` runs outside any fiber and must not suspend. From the
+ *  runtime's thread: a fiber, the main context, or a callback of the loop. */
+void cv__turn_end_ask(const cv_ctx *cx, cv__turn_end *end);
+
+/** Not any more; no effect when it was not asked for. */
+void cv__turn_end_drop(cv__turn_end *end);
+
 /** The runtime's clock when the loop last looked at it, to the millisecond: costs nothing, and is good enough for time
  * limits. */
 int64_t cv__loop_now_ns(const cv_ctx *cx);

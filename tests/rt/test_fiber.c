@@ -225,6 +225,80 @@ static void the_background_waits_for_the_ready(void **state)
     assert_string_equal(history.text, "BrrrB");
 }
 
+struct sharer {
+    struct history *history;
+    cv__turn_end end;
+    int rounds, again;
+    cv_ctx *main;
+};
+
+static void at_turn_end(cv__turn_end *end)
+{
+    struct sharer *sharer = cv_list_entry(end, struct sharer, end);
+    note(sharer->history, "E");
+    if (sharer->again-- > 0)
+        cv__turn_end_ask(sharer->main, end);
+}
+
+static int share(cv_ctx *cx, void *arg)
+{
+    struct sharer *sharer = arg;
+    for (int i = 0; i < sharer->rounds; i++) {
+        note(sharer->history, "s");
+        cv__turn_end_ask(cx, &sharer->end);
+        CV_TRY(cv_yield_background(cx));
+    }
+    return 0;
+}
+
+static struct sharer sharer_of(cv_ctx *cx, struct history *history)
+{
+    return (struct sharer){.history = history, .end = {.fn = at_turn_end}, .main = cx};
+}
+
+static void the_end_of_a_turn_comes_once_after_all_that_asked(void **state)
+{
+    cv_ctx *cx = *state;
+    struct history history = {0};
+    struct sharer sharer = sharer_of(cx, &history);
+    cv_list_init(&sharer.end.link);
+    sharer.rounds = 1;
+    for (int i = 0; i < 3; i++)
+        assert_ok(cx, cv_spawn(cx, "share", share, &sharer, NULL));
+    assert_ok(cx, cv_runtime_run(cx));
+    assert_string_equal(history.text, "sssE");
+}
+
+static void an_end_of_a_turn_may_ask_for_the_next(void **state)
+{
+    cv_ctx *cx = *state;
+    struct history history = {0};
+    struct sharer sharer = sharer_of(cx, &history);
+    cv_list_init(&sharer.end.link);
+    sharer.rounds = 1;
+    sharer.again = 1;
+    assert_ok(cx, cv_spawn(cx, "share", share, &sharer, NULL));
+    struct talker ready = {&history, "r", 3};
+    assert_ok(cx, cv_spawn(cx, "ready", talk, &ready, NULL));
+    assert_ok(cx, cv_runtime_run(cx));
+    assert_string_equal(history.text, "srrrEE");
+}
+
+static void an_end_of_a_turn_that_was_dropped_does_not_come(void **state)
+{
+    cv_ctx *cx = *state;
+    struct history history = {0};
+    struct sharer first = sharer_of(cx, &history), second = first;
+    cv_list_init(&first.end.link);
+    cv_list_init(&second.end.link);
+    cv__turn_end_ask(cx, &first.end);
+    cv__turn_end_ask(cx, &second.end);
+    cv__turn_end_drop(&first.end);
+    cv__turn_end_drop(&first.end);
+    assert_int_equal(cv_sleep_ms(cx, 1), 0);
+    assert_string_equal(history.text, "E");
+}
+
 static int sum_floats(cv_ctx *cx, void *arg)
 {
     double *sum = arg;
@@ -401,6 +475,9 @@ int main(void)
         cmocka_unit_test(ten_thousand_fibers_wait_at_once),
         runtime_test(a_fiber_knows_its_name),
         runtime_test(the_background_waits_for_the_ready),
+        runtime_test(the_end_of_a_turn_comes_once_after_all_that_asked),
+        runtime_test(an_end_of_a_turn_may_ask_for_the_next),
+        runtime_test(an_end_of_a_turn_that_was_dropped_does_not_come),
         runtime_test(floating_point_survives_the_switch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
