@@ -20,10 +20,11 @@ import raw
 import service
 
 FLAT = 0.05
-STORMS = 4 # the time is divided; full load before, and the first, show how much memory it takes
+STORMS = 4 # the time is divided
 PATHS = ['/api/packages/chaos-7', '/api/packages?limit=5', '/api/packages?search=chaos-29', '/api/sections', '/', '/nothing']
 PACKAGES = 300
 STEADY, WILD = 100, 3 # connections of whoever behaves, and how many groups of 100 are killed at random
+WORST = 600 # requests at once, more than a storm can have under way
 MUST_BE_ZERO = re.compile(r'covet_http_connections\{|http_server_active_requests|covet_fibers|'
                           r'covet_fiber_stacks\{state="in_use"\}|covet_lane_(queued|busy)\{')
 
@@ -158,14 +159,29 @@ def storm(server, seconds, dice):
     return steady.communicate()[0]
 
 
+def all_at_once(server, path):
+    """As many requests in one moment as there will ever be: they are sent while the server is stopped. What it keeps for
+    later (fibers with their stacks, buffers, connections) is then as much as it will ever keep."""
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        clients = [raw.connect(server.port) for _ in range(WORST)]
+        for client in clients:
+            client.send(f'GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'.encode())
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    for client in clients:
+        client.replies_to_end()
+        client.close()
+
+
 def come_to_rest(server, before):
     service.wait_until(lambda: not unrest(server) and sockets(server.process.pid) <= before, 'rest after the storm')
     return memory_kib(server.process.pid)
 
 
 def growth(memory):
-    """From the first storm on."""
-    return max(memory[2:]) / memory[1] - 1
+    """Beyond what the worst moment and the first storm took."""
+    return max(memory[2:]) / max(memory[:2]) - 1
 
 
 def run(folder, seconds, seed):
@@ -182,7 +198,7 @@ def run(folder, seconds, seed):
         service.wait_until(lambda: not unrest(server), 'rest before the storm')
         before, said = sockets(server.process.pid), ''
         for path in PATHS[:5]:
-            start_wrk(server.port, path, 1, STEADY + 100 * WILD).communicate()
+            all_at_once(server, path)
         memory = [come_to_rest(server, before)]
         for _ in range(STORMS):
             said += storm(server, max(1, seconds // STORMS), dice)

@@ -21,7 +21,7 @@ def test_after_a_storm_nothing_is_left(folder):
     print('# ' + text)
     assert report['requests'] > 0 and not report['errors'], text
     assert report['status'] == 0 and report['log'] == '', text
-    assert SANITIZED or report['growth'] <= 1, text # stacks and buffers of the worst moment stay pooled; tools/attacks --chaos has the exact limit
+    assert SANITIZED or report['growth'] <= chaos.FLAT, text
 
 
 tap.main(sys.modules[__name__])
