@@ -2,8 +2,8 @@
  *
  *     static int report(cv_ctx *cx, cv_request *req, cv_response *res)
  *     {
- *         return cv_reply_file(cx, req, res, "/srv/reports/2026.pdf", &(cv_file_options){.download_name =
- * "report.pdf"});
+ *         cv_file_options options = {.download_name = "report.pdf"};
+ *         return cv_reply_file(cx, req, res, "/srv/reports/2026.pdf", &options);
  *     }
  *
  * Conditions, ranges and the kernel's own copying (sendfile) are taken care of. Files are opened and read off the loop

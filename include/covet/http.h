@@ -162,7 +162,7 @@ CV_API CV_CHECKED int cv_stream_start(cv_ctx *cx, cv_response *res, int status, 
 CV_API CV_CHECKED int cv_stream_write(cv_ctx *cx, cv_response *res, const void *data, size_t len);
 CV_API CV_CHECKED int cv_stream_end(cv_ctx *cx, cv_response *res);
 
-/** An additional informational or trailing part: a trailer for a chunked stream, sent by cv_stream_end; announce it
+/** Add a trailer field (RFC 9110 6.5) to a chunked stream, sent by cv_stream_end; announce it
  * with the header Trailer before the start. Ignored for HTTP/1.0. CV_E_INVALID, CV_E_STATE when the reply is not
  * chunked. */
 CV_API CV_CHECKED int cv_stream_trailer(cv_ctx *cx, cv_response *res, const char *name, const char *value);
