@@ -27,6 +27,12 @@ typedef enum cv_lane { CV_LANE_NAMES, CV_LANE_FILES, CV_LANE_CPU } cv_lane;
  *  CV_E_BUSY when the lane's queue (1,024) is full, CV_E_SYSTEM when no thread could be made. */
 CV_API CV_CHECKED int cv_offload(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (*dispose)(void *arg));
 
+/** As cv_offload without `dispose`, for work that can be stopped from outside: when the wait ends early and the work is
+ *  under way, `stop(arg)` is called once, on the runtime's thread, to make it end soon; the call returns when it has.
+ * By then it may have ended already: `stop` must bear that. */
+CV_API CV_CHECKED int cv_offload_stoppable(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg,
+                                           void (*stop)(void *arg));
+
 /** One resolved address. `address` points behind the struct, in the context's arena. */
 typedef struct cv_address {
     const struct sockaddr *address;

@@ -23,6 +23,7 @@ struct job {
     int (*fn)(void *arg);
     void *arg;
     void (*dispose)(void *arg);
+    void (*stop)(void *arg);
     int result;
     enum job_state state;
     cv__waiter *waiter; /* NULL: nobody waits any more. Of the runtime's thread */
@@ -248,6 +249,8 @@ static void abandon(cv_ctx *cx, struct cv__lanes *lanes, struct lane *lane, stru
     if (withdraw(lanes, lane, job)) {
         free_job(lanes, job);
     } else if (!job->dispose) {
+        if (job->stop)
+            job->stop(job->arg);
         cv__waiter waiter;
         cv__waiter_init(cx, &waiter);
         waiter.what = "wait for work under way";
@@ -308,6 +311,13 @@ int cv_offload(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (
     if (!started && dispose)
         dispose(arg);
     return rc;
+}
+
+int cv_offload_stoppable(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (*stop)(void *arg))
+{
+    struct job job = {.fn = fn, .arg = arg, .stop = stop};
+    bool started = false;
+    return offload(cx, lane, &job, &started);
 }
 
 void cv__lanes_stats(const struct cv_runtime *rt, cv__lane_stats ret_stats[CV__LANES])

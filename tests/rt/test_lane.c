@@ -200,6 +200,35 @@ static void without_dispose_the_call_waits_for_work_under_way(void **state)
     assert_int_equal(shut.runs, 1);
 }
 
+static void stop_at_gate(void *arg)
+{
+    count_disposed(arg);
+    open_gate(arg);
+}
+
+static int offload_until_stopped(cv_ctx *cx, void *arg)
+{
+    return cv_offload_stoppable(cx, CV_LANE_FILES, pass, arg, stop_at_gate);
+}
+
+static void work_under_way_is_told_to_stop_when_the_wait_ends_early(void **state)
+{
+    cv_ctx *cx = *state;
+    struct gate shut, open;
+    init_gate(&shut, false);
+    init_gate(&open, true);
+    cv_fiber *fiber;
+    assert_ok(cx, cv_spawn(cx, "offload", offload_until_stopped, &shut, &fiber));
+    assert_ok(cx, cv_yield(cx));
+    await_inside(&shut, 1);
+    cv_cancel(fiber);
+    assert_fails(cx, cv_join(cx, fiber, NULL), CV_E_CANCELLED, "could not wait for a lane");
+    assert_int_equal(shut.runs, 1);
+    assert_int_equal(shut.disposed, 1);
+    assert_ok(cx, offload_until_stopped(cx, &open));
+    assert_int_equal(open.disposed, 0);
+}
+
 static void refused_work_is_disposed_of(void **state)
 {
     cv_ctx *cx = *state;
@@ -297,6 +326,7 @@ int main(void)
         runtime_test(cancelled_work_that_has_not_started_is_dropped),
         runtime_test(abandoned_work_under_way_is_disposed_of_when_it_ends),
         runtime_test(without_dispose_the_call_waits_for_work_under_way),
+        runtime_test(work_under_way_is_told_to_stop_when_the_wait_ends_early),
         runtime_test(refused_work_is_disposed_of),
         runtime_test(the_simulated_clock_stands_still_while_work_is_under_way),
         cmocka_unit_test(a_runtime_waits_for_abandoned_work_when_it_ends),
