@@ -10,12 +10,11 @@ PROMISE = {'bench': 'b', 'unit': 'ns', 'ours': 2, 'limit': 5, 'pass': True, 'run
 RATIO = COMPARISON | {'wanted': 0.4, 'pass': True}
 
 
-def bench(folder, script, *names):
+def bench(folder, script, *names, benches='[{"name": "b", "script": "bench/b.py"}]'):
     """The exit status, stdout and stderr of the runner over one benchmark, a Python script."""
-    tap.write(folder, meson_build="project('t')\n", bench__benches_json='[{"name": "b", "script": "bench/b.py"}]',
-              bench__b_py=script)
+    tap.write(folder, meson_build="project('t')\n", bench__benches_json=benches, bench__b_py=script)
     (folder / 'meson_options.txt').write_text("option('tests', type: 'boolean')\noption('benchmarks', type: 'boolean')\n")
-    (folder / 'tools').mkdir()
+    (folder / 'tools').mkdir(exist_ok=True)
     shutil.copy(tap.ROOT / 'tools' / 'bench', folder / 'tools')
     command = 'exec "$0" "$@" 2>err'
     code, output = tap.run('sh', '-c', command, folder / 'tools' / 'bench', *names, cwd=folder)
@@ -24,6 +23,17 @@ def bench(folder, script, *names):
 
 def printing(*results):
     return ''.join(f'print({json.dumps(json.dumps(result))})\n' for result in results)
+
+
+def test_servers_of_a_benchmark_are_started_for_it(folder):
+    script = 'import json, os\nprint(json.dumps(%r | {"peer": os.environ.get("COVET_SERVERS", "none")}))\n' % COMPARISON
+    benches = json.dumps([{'name': 'b', 'script': 'bench/b.py', 'servers': ['redis']}])
+    tap.write(folder, tools__servers_='#!/bin/sh\necho "$@" >&2\nshift 3\nCOVET_SERVERS=here exec "$@"\n')
+    (folder / 'tools' / 'servers.').rename(folder / 'tools' / 'servers')
+    (folder / 'tools' / 'servers').chmod(0o755)
+    code, output, errors = bench(folder, script, benches=benches)
+    assert code == 0 and 'run redis -- ' in errors, errors
+    assert json.loads(output)['peer'] == 'here', output
 
 
 def test_results_are_passed_on_alone(folder):

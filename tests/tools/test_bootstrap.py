@@ -14,7 +14,7 @@ def with_commands(folder, **scripts):
         path = folder / name.replace('_', '-')
         path.write_text('#!/bin/sh\n' + script, encoding='utf-8')
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return os.environ | {'PATH': f"{folder}:{os.environ['PATH']}"}
+    return os.environ | {'PATH': f"{folder}:{os.environ['PATH']}", 'POLICY_RC_D': str(folder / 'policy')}
 
 
 def test_only_missing_packages_are_installed(folder):
@@ -29,6 +29,22 @@ def test_only_missing_packages_are_installed(folder):
     assert update.endswith('update'), update
     assert install.split('--no-install-recommends ')[1] == 'meson g++', install
     assert 'installing meson g++' in output, output
+
+
+def test_services_are_not_started(folder):
+    installed = r'for p; do case $p in -*|\$*|redis-server) ;; *) echo "$p installed" ;; esac; done'
+    policy = folder / 'policy'
+    ask = f'case $* in *install*) sh {policy}; echo $? >> {folder}/log; cat {policy} >> {folder}/log; esac'
+    env = with_commands(folder, dpkg_query=installed, sudo='exec "$@"', apt_cache='echo "  Candidate: 1"', apt_get=ask)
+    code, output = tap.run(BOOTSTRAP, 'test', env=env)
+    if 'this system is not Debian' in output:
+        raise tap.Skip('not a Debian')
+    assert code == 0, output
+    assert (folder / 'log').read_text().startswith('101\n') and not policy.exists(), output
+    policy.write_text('exit 7\n')
+    code, output = tap.run(BOOTSTRAP, 'test', env=env)
+    assert code == 0 and (folder / 'log').read_text().endswith('7\nexit 7\n'), output
+    assert policy.read_text() == 'exit 7\n'
 
 
 def test_an_installed_alternative_is_enough(folder):
