@@ -27,6 +27,7 @@
 #include <covet/router.h>
 #include <covet/runtime.h>
 #include <covet/server.h>
+#include <covet/sqlite.h>
 #include <covet/str.h>
 #include <covet/sync.h>
 #include <covet/testing.h>

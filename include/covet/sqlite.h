@@ -1,0 +1,60 @@
+/* What SQLite databases need and other engines do on their servers: backup while in use, checks, VACUUM, statistics.
+ *
+ * All of it works off the loop (CV_LANE_FILES), on a connection of its own where it only reads, on the writer where it
+ * changes the file; other fibers go on. Every call suspends, obeys the context's deadline and cancellation, and fails
+ * with CV_E_UNSUPPORTED on another engine, with CV_E_IN_TRANSACTION inside an atomic block. */
+#ifndef COVET_SQLITE_H
+#define COVET_SQLITE_H
+
+#include <covet/db.h>
+
+CV_BEGIN_DECLS
+
+typedef struct cv_sqlite_backup_options {
+    size_t pages_per_step; /* copied between two looks at deadline and cancellation; 0: 1,024 */
+    int64_t pause_ms;      /* after each step, to leave the disk to others; 0: none */
+    bool overwrite;        /* replace a file that is there, in one moment; otherwise CV_E_EXISTS */
+    bool unchecked;        /* do not run PRAGMA quick_check on the copy */
+    /** After each step; `arg` is progress_arg. Must not fail; may suspend. NULL: none. */
+    void (*progress)(cv_ctx *cx, void *arg, size_t pages_done, size_t pages_total);
+    void *progress_arg;
+} cv_sqlite_backup_options;
+
+/** Copy the database, as it is now, into a file while it is in use: readers and writers go on, what they commit later
+ * is not part of the copy. The file appears under its name only when it is complete, checked and on the disk; until
+ * then, and never after a failure, there is "PATH.HEX.partial" beside it. It has the permissions of the database's file
+ *  (0600 for one in memory) and journal mode "delete". Memory: SQLite's page cache. While it runs, the write-ahead log
+ *  of the source cannot be emptied. NULL options take the defaults. CV_E_EXISTS, CV_E_DISK_FULL, CV_E_PERMISSION,
+ *  CV_E_NOT_FOUND (the folder), CV_E_CORRUPT (the copy did not pass its check). Source: https://sqlite.org/backup.html
+ */
+CV_API CV_CHECKED int cv_sqlite_backup(cv_ctx *cx, cv_db *db, const char *path,
+                                       const cv_sqlite_backup_options *options);
+
+typedef enum cv_sqlite_check {
+    CV_SQLITE_CHECK_QUICK, /* the structure of all pages and the types of columns */
+    CV_SQLITE_CHECK_FULL,  /* and that indexes agree with their tables, and uniqueness: reads everything twice */
+} cv_sqlite_check;
+
+/** Look for damage, and for rows whose foreign keys lead nowhere. `*ret_findings` gets one line a finding, at most 100,
+ *  in the context's arena; `*ret_count` 0: all is well. Findings are no error of the call. */
+CV_API CV_CHECKED int cv_sqlite_integrity_check(cv_ctx *cx, cv_db *db, cv_sqlite_check check,
+                                                const char *const **ret_findings, size_t *ret_count);
+
+/** Write the file anew, without free pages and in order. Needs as much free space again, and the writer for all that
+ *  time: readers go on, writers wait. CV_E_LOCKED while another process writes. */
+CV_API CV_CHECKED int cv_sqlite_vacuum(cv_ctx *cx, cv_db *db);
+
+/** Bring the query planner's statistics up to date: of the tables that changed much since the last time (PRAGMA
+ *  optimize), or with `all` of every table, looking at no more than 1,000 rows of an index. */
+CV_API CV_CHECKED int cv_sqlite_analyze(cv_ctx *cx, cv_db *db, bool all);
+
+/** The file now. */
+typedef struct cv_sqlite_file {
+    int64_t page_bytes, pages, free_pages; /* free_pages is what cv_sqlite_vacuum would give back */
+    int64_t wal_bytes;                     /* the write-ahead log; 0 without one */
+} cv_sqlite_file;
+CV_API CV_CHECKED int cv_sqlite_file_stats(cv_ctx *cx, cv_db *db, cv_sqlite_file *ret_file);
+
+CV_END_DECLS
+
+#endif
