@@ -24,6 +24,7 @@
 #include <covet/migrate.h>
 #include <covet/model.h>
 #include <covet/query.h>
+#include <covet/retry.h>
 #include <covet/router.h>
 #include <covet/runtime.h>
 #include <covet/server.h>

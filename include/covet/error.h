@@ -71,6 +71,9 @@ typedef struct cv_ctx cv_ctx;
     X(CV_E_IN_TRANSACTION, -67, "inside a transaction", "the call is not allowed inside an open transaction")          \
     X(CV_E_NO_TRANSACTION, -68, "no transaction", "the call needs an open transaction")                                \
     X(CV_E_NO_DATABASE, -69, "no database", "the context has no database")                                             \
+    X(CV_E_COMMIT_UNKNOWN, -71, "outcome of the commit unknown",                                                       \
+      "the connection was lost after COMMIT was sent: the changes may or may not be stored")                           \
+    X(CV_E_RETRY_BUDGET, -72, "retry budget used up", "too many calls fail already: trying again would only add load") \
     /* models and migrations */                                                                                        \
     X(CV_E_MODEL, -80, "invalid model", "a model declaration is not consistent")                                       \
     X(CV_E_FIELD, -81, "no such field", "a path does not name a field of the model")                                   \

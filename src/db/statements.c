@@ -12,21 +12,6 @@ struct cv_tx *cv__tx_root(const cv_ctx *cx, const cv_db *db)
     return root && root->db == db ? root : NULL;
 }
 
-int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
-{
-    if (!root->lost)
-        return 0;
-    cv_fail(cx, CV_E_TX_ABORTED, "the transaction was rolled back by an earlier error");
-    cv_error_hint(cx, "leave the outermost atomic block; it can be tried again from its beginning");
-    return CV_E_TX_ABORTED;
-}
-
-void cv__tx_note_failure(struct cv_tx *root)
-{
-    if (root->conn->broken || !root->conn->in_transaction)
-        root->lost = true;
-}
-
 static void detach_from_transaction(cv__row_stream *stream)
 {
     if (!stream->borrowed)
@@ -61,9 +46,9 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn *
     *ret_root = root;
     if (!root)
         return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
-    CV_TRY(cv__tx_check(cx, root));
+    CV_TRY(cv__tx_enter(cx, root));
     *ret_conn = root->conn;
-    return cv__wait_check(cx, "run the statement");
+    return 0;
 }
 
 static void give_back(cv_ctx *cx, cv__conn *conn, struct cv_tx *root)

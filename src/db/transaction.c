@@ -1,5 +1,4 @@
-/* Atomic blocks. A block is a cv_tx on the heap, linked from the context; the outermost one, the root, has the
- * connection. States of struct cv__atomic: BEFORE the block, OPEN while its body runs, OVER. */
+/* Atomic blocks. States of struct cv__atomic: BEFORE the block, OPEN while its body runs, OVER. */
 #include "db/db.h"
 
 #include "base/ctx.h"
@@ -8,7 +7,6 @@
 #include <stdlib.h>
 
 enum { BEFORE, OPEN, OVER };
-enum { CLEAN_UP_MS = 50 };
 
 static const cv_tx_options no_options;
 
@@ -25,24 +23,18 @@ int cv_rollback(cv_ctx *cx)
     return 0;
 }
 
-static int begin_transaction(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *options)
+static int open_root(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *options)
 {
     tx->db = cv__db_need(cx);
     if (!tx->db)
         return CV_E_NO_DATABASE;
     cv_list_init(&tx->streams);
     tx->root = tx;
-    tx->isolation = options->isolation;
-    tx->read_only = options->read_only;
-    cv__pool *pool = cv__db_pool(tx->db, options->read_only ? CV__READER : CV__WRITER);
-    CV_TRY(cv__pool_acquire(cx, pool, &tx->conn));
-    int rc = tx->conn->driver->begin(cx, tx->conn, options);
-    if (rc < 0)
-        cv__pool_release(cx, tx->conn);
-    return rc;
+    tx->options = *options;
+    return 0;
 }
 
-static int begin_savepoint(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *options)
+static int open_inner(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *options)
 {
     struct cv_tx *root = cx->tx->root;
     tx->outer = cx->tx;
@@ -50,93 +42,81 @@ static int begin_savepoint(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *op
     tx->level = cx->tx->level + 1;
     if (cx->db != root->db)
         return cv_fail(cx, CV_E_STATE, "a transaction on another database is open");
-    if (options->isolation != CV_ISOLATION_DEFAULT && options->isolation != root->isolation)
+    if (options->isolation != CV_ISOLATION_DEFAULT && options->isolation != root->options.isolation)
         return cv_fail(cx, CV_E_STATE, "an inner atomic block cannot change the isolation level");
-    if (options != &no_options && !options->read_only && root->read_only)
+    if (options != &no_options && !options->read_only && root->options.read_only)
         return cv_fail(cx, CV_E_STATE, "an inner atomic block cannot write inside a read-only one");
-    CV_TRY(cv__tx_check(cx, root));
-    CV_TRY(cv__wait_check(cx, "begin an atomic block"));
-    int rc = root->conn->driver->savepoint(cx, root->conn, tx->level);
-    if (rc < 0)
-        cv__tx_note_failure(root);
-    return rc;
+    return cv__tx_check(cx, root);
 }
 
-static int begin(cv_ctx *cx, const cv_tx_options *options, struct cv_tx **ret_tx)
+static int open_block(cv_ctx *cx, const cv_tx_options *options, struct cv_tx **ret_tx)
 {
+    CV_TRY(cv__wait_check(cx, "begin an atomic block"));
     struct cv_tx *tx = calloc(1, sizeof *tx);
     if (!tx)
         return cv_fail(cx, CV_E_NOMEM, "could not begin an atomic block: out of memory");
-    tx->former_deadline_ns = cv_ctx_deadline_ns(cx);
-    if (options->timeout_ms > 0)
-        cv_ctx_set_deadline_ns(cx, cv_now_ns(cx) + options->timeout_ms * 1000000);
-    int rc = cx->tx ? begin_savepoint(cx, tx, options) : begin_transaction(cx, tx, options);
+    cv_list_init(&tx->before);
+    cv_list_init(&tx->hooks);
+    int rc = cx->tx ? open_inner(cx, tx, options) : open_root(cx, tx, options);
     if (rc < 0) {
-        cv_ctx_restore_deadline_ns(cx, tx->former_deadline_ns);
         free(tx);
         return rc;
     }
+    tx->former_deadline_ns = cv_ctx_deadline_ns(cx);
+    if (options->timeout_ms > 0)
+        cv_ctx_set_deadline_ns(cx, cv_now_ns(cx) + options->timeout_ms * 1000000);
     cx->tx = tx;
     *ret_tx = tx;
     return 0;
 }
 
-/* Undo what the block did, in a time of its own, and keep the first error. A savepoint that cannot be undone takes the
- * whole transaction with it. */
-static void undo(cv_ctx *cx, struct cv_tx *tx)
-{
-    struct cv_tx *root = tx->root;
-    const cv__driver *driver = root->conn->driver;
-    cv_error *first = cv_error_take(cx);
-    bool failed = false;
-    CV_SHIELD(cx, CLEAN_UP_MS)
-    {
-        cv__tx_close_streams(cx, root, tx->level);
-        if (!root->lost && tx->outer) {
-            failed =
-                driver->rollback_to(cx, root->conn, tx->level) < 0 || driver->release(cx, root->conn, tx->level) < 0;
-            root->lost = failed;
-        } else if (!tx->outer && root->conn->in_transaction && !root->conn->broken) {
-            failed = driver->rollback(cx, root->conn) < 0;
-            root->conn->broken |= failed;
-        }
-    }
-    if (failed && !first)
-        cv_error_clear(cx);
-    cv_error_put_back(cx, first);
-}
-
-static int commit(cv_ctx *cx, struct cv_tx *tx)
-{
-    struct cv_tx *root = tx->root;
-    CV_TRY(cv__tx_check(cx, root));
-    CV_TRY(cv__wait_check(cx, "commit"));
-    if (tx->outer)
-        return root->conn->driver->release(cx, root->conn, tx->level);
-    cv__tx_close_streams(cx, root, 0);
-    return root->conn->driver->commit(cx, root->conn);
-}
-
 /* The block is over: the context is as before it. */
-static void leave(cv_ctx *cx, struct cv_tx *tx)
+static void leave(cv_ctx *cx, struct cv_tx *tx, cv_link *ret_hooks)
 {
+    cv__hooks_drop(&tx->before);
+    cv_list_init(ret_hooks);
+    cv__list_move_all(&tx->hooks, ret_hooks);
     cx->tx = tx->outer;
     cv_ctx_restore_deadline_ns(cx, tx->former_deadline_ns);
-    if (!tx->outer)
+    if (tx->conn)
         cv__pool_release(cx, tx->conn);
     free(tx);
+}
+
+static void roll_back(cv_ctx *cx, struct cv_tx *tx)
+{
+    cv_link hooks;
+    cv__tx_undo(cx, tx);
+    leave(cx, tx, &hooks);
+    cv__hooks_after_rollback(cx, &hooks);
+}
+
+static int fail_to_end(cv_ctx *cx, struct cv_tx *tx, int rc)
+{
+    if (rc == CV_E_COMMIT_UNKNOWN)
+        cv__hooks_drop(&tx->hooks);
+    roll_back(cx, tx);
+    cx->tx_marked = true;
+    return rc;
 }
 
 /* The closing brace was reached. */
 static int end(cv_ctx *cx, struct cv_tx *tx)
 {
-    int rc = tx->rollback_only ? 0 : commit(cx, tx);
-    if (rc < 0 || tx->rollback_only)
-        undo(cx, tx);
-    leave(cx, tx);
+    int rc = tx->rollback_only || tx->outer ? 0 : cv__hooks_before_commit(cx, tx);
+    if (rc == 0 && !tx->rollback_only)
+        rc = cv__tx_commit(cx, tx);
     if (rc < 0)
-        cx->tx_marked = true;
-    return rc;
+        return fail_to_end(cx, tx, rc);
+    if (tx->rollback_only) {
+        roll_back(cx, tx);
+        return 0;
+    }
+    if (tx->outer)
+        cv__hooks_hand_up(tx);
+    cv_link hooks;
+    leave(cx, tx, &hooks);
+    return cv__hooks_after_commit(cx, &hooks);
 }
 
 struct cv__atomic cv__atomic_make(cv_ctx *cx, const cv_tx_options *options)
@@ -151,7 +131,7 @@ int cv__atomic_step(struct cv__atomic *atomic)
         return end(atomic->cx, atomic->tx);
     }
     struct cv_tx *tx = NULL;
-    CV_TRY(begin(atomic->cx, atomic->options, &tx));
+    CV_TRY(open_block(atomic->cx, atomic->options, &tx));
     atomic->tx = tx;
     atomic->state = OPEN;
     return 1;
@@ -162,7 +142,6 @@ void cv__atomic_leave(struct cv__atomic *atomic)
     if (atomic->state != OPEN)
         return;
     atomic->state = OVER;
-    undo(atomic->cx, atomic->tx);
-    leave(atomic->cx, atomic->tx);
+    roll_back(atomic->cx, atomic->tx);
     atomic->cx->tx_marked = true;
 }

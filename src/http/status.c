@@ -56,6 +56,7 @@ int cv_http_status(int error_code)
     case CV_E_POOL_TIMEOUT:
     case CV_E_SERIALIZATION:
     case CV_E_DEADLOCK:
+    case CV_E_RETRY_BUDGET:
     case CV_E_CONNECTION_LOST:
     case CV_E_REFUSED:
     case CV_E_UNREACHABLE:

@@ -59,12 +59,19 @@ static int64_t rows_in(cv_ctx *cx)
     return count_of(cx, "SELECT count(*) FROM n");
 }
 
+static size_t borrowed_writers(cv_ctx *cx)
+{
+    return cv_db_pool_stats(cv_ctx_db(cx), 1).borrowed;
+}
+
 static int watched_commit(cv_ctx *cx, const watched *w)
 {
     CV_ATOMIC(cx)
     {
-        assert_int_equal(other_can_lock(w), SQLITE_BUSY);
+        assert_int_equal(other_can_lock(w), SQLITE_OK);
+        assert_int_equal(borrowed_writers(cx), 0);
         CV_TRY(cv_exec(cx, NULL, "INSERT INTO n VALUES (1)"));
+        assert_int_equal(other_can_lock(w), SQLITE_BUSY);
         assert_int_equal(seen_by_the_other(w), 0);
         assert_true(cv_in_transaction(cx));
     }
@@ -72,7 +79,7 @@ static int watched_commit(cv_ctx *cx, const watched *w)
     return 0;
 }
 
-static void a_block_locks_at_its_begin_and_shows_at_its_end(void **state)
+static void a_block_locks_at_its_first_statement_and_shows_at_its_end(void **state)
 {
     const watched *w = *state;
     assert_ok(w->t.cx, watched_commit(w->t.cx, w));
@@ -241,7 +248,93 @@ static int never_run(cv_ctx *cx)
     return 0;
 }
 
-static void a_failed_begin_returns_its_code(void **state)
+static int begin_too_late(cv_ctx *cx, int *ret_reached)
+{
+    CV_ATOMIC(cx)
+    {
+        CV_ATOMIC(cx)
+        {
+            *ret_reached = 1;
+            assert_fails(cx, cv_exec(cx, NULL, "INSERT INTO n VALUES (1)"), CV_E_LOCKED, "locked");
+            *ret_reached = 2;
+            assert_fails(cx, cv_exec(cx, NULL, "INSERT INTO n VALUES (1)"), CV_E_TX_ABORTED, "could not begin");
+        }
+        fail_msg("the inner block ended well");
+    }
+    return 0;
+}
+
+static void a_failed_begin_is_told_by_the_first_statement_and_ends_the_block(void **state)
+{
+    db_test t;
+    sqlite3 *other;
+    int reached = 0;
+    db_test_init(&t, "busy_timeout=10ms");
+    assert_ok(t.cx, cv_exec(t.cx, NULL, "CREATE TABLE n (x)"));
+    assert_int_equal(sqlite3_open(t.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(begin_too_late(t.cx, &reached), CV_E_LOCKED);
+    assert_string_equal(cv_error_last(t.cx)->message, "could not commit: the transaction could not begin");
+    cv_error_clear(t.cx);
+    assert_int_equal(reached, 2);
+    assert_int_equal(borrowed_writers(t.cx), 0);
+    sqlite3_close(other);
+    db_test_done(&t);
+    (void)state;
+}
+
+static int empty_blocks(cv_ctx *cx, bool undo)
+{
+    CV_ATOMIC(cx)
+    {
+        CV_ATOMIC(cx)
+        {
+            if (undo)
+                CV_TRY(cv_rollback(cx));
+        }
+        CV_ATOMIC(cx)
+        {
+        }
+        if (undo)
+            CV_TRY(cv_rollback(cx));
+    }
+    return 0;
+}
+
+static void empty_blocks_touch_nothing(void **state)
+{
+    cv_ctx *cx = cx_of(state);
+    uint64_t acquired = cv_db_pool_stats(cv_ctx_db(cx), 1).acquired_total;
+    assert_ok(cx, empty_blocks(cx, false));
+    assert_ok(cx, empty_blocks(cx, true));
+    assert_int_equal(cv_db_pool_stats(cv_ctx_db(cx), 1).acquired_total, acquired);
+}
+
+static int fill_after_empty_ones(cv_ctx *cx)
+{
+    CV_ATOMIC(cx)
+    {
+        CV_TRY(empty_blocks(cx, false));
+        CV_ATOMIC(cx)
+        {
+            CV_TRY(empty_blocks(cx, true));
+            CV_TRY(cv_exec(cx, NULL, "INSERT INTO n VALUES (1)")); /* begins, and sets the savepoint */
+            CV_TRY(cv_rollback(cx));
+        }
+        CV_TRY(cv_exec(cx, NULL, "INSERT INTO n VALUES (2)"));
+        CV_TRY(empty_blocks(cx, true));
+    }
+    return 0;
+}
+
+static void savepoints_are_set_when_they_are_needed(void **state)
+{
+    cv_ctx *cx = cx_of(state);
+    assert_ok(cx, fill_after_empty_ones(cx));
+    assert_int_equal(count_of(cx, "SELECT sum(x) FROM n"), 2);
+}
+
+static void a_block_without_a_database_does_not_open(void **state)
 {
     cv_ctx *cx = cx_of(state);
     cv_db *db = cv_use_db(cx, NULL);
@@ -389,58 +482,6 @@ static void a_cancelled_fiber_rolls_back_and_frees_the_writer(void **state)
     assert_int_equal(cv_db_pool_stats(cv_ctx_db(cx), 1).closed_total, 0);
 }
 
-typedef struct attempts {
-    int failures, made;
-    int code;
-} attempts;
-
-static int fail_at_first(cv_ctx *cx, void *arg)
-{
-    attempts *a = arg;
-    a->made++;
-    CV_TRY(cv_exec(cx, NULL, "INSERT INTO n VALUES (?)", a->made));
-    return a->made <= a->failures ? cv_fail(cx, a->code, "made to fail") : 0;
-}
-
-static void the_retrying_form_repeats_what_is_transient(void **state)
-{
-    cv_ctx *cx = cx_of(state);
-    attempts a = {.failures = 2, .code = CV_E_SERIALIZATION};
-    assert_ok(cx, cv_atomic_retry(cx, NULL, fail_at_first, &a));
-    assert_int_equal(a.made, 3);
-    assert_int_equal(rows_in(cx), 1);
-    assert_null(cv_error_last(cx));
-    assert_false(cx->tx_marked);
-}
-
-static void the_retrying_form_gives_up(void **state)
-{
-    cv_ctx *cx = cx_of(state);
-    attempts always = {.failures = 100, .code = CV_E_DEADLOCK};
-    assert_fails(cx, cv_atomic_retry(cx, &(cv_tx_options){.max_attempts = 3}, fail_at_first, &always), CV_E_DEADLOCK,
-                 "made to fail");
-    assert_int_equal(always.made, 3);
-    attempts final = {.failures = 100, .code = CV_E_CHECK};
-    assert_fails(cx, cv_atomic_retry(cx, NULL, fail_at_first, &final), CV_E_CHECK, "made to fail");
-    assert_int_equal(final.made, 1);
-}
-
-static int retry_inside(cv_ctx *cx)
-{
-    attempts a = {0};
-    CV_ATOMIC(cx)
-    {
-        CV_TRY(cv_atomic_retry(cx, NULL, fail_at_first, &a));
-    }
-    return 0;
-}
-
-static void the_retrying_form_is_outermost(void **state)
-{
-    cv_ctx *cx = cx_of(state);
-    assert_fails(cx, retry_inside(cx), CV_E_IN_TRANSACTION, "cannot retry");
-}
-
 static int use_another_database(cv_ctx *cx, cv_db *other)
 {
     CV_ATOMIC(cx)
@@ -470,7 +511,7 @@ static void a_transaction_is_on_one_database(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(a_block_locks_at_its_begin_and_shows_at_its_end),
+        CASE(a_block_locks_at_its_first_statement_and_shows_at_its_end),
         CASE(leaving_early_rolls_back_and_marks_the_context),
         CASE(an_error_inside_reaches_the_caller),
         CASE(a_block_may_be_rolled_back_without_an_error),
@@ -478,16 +519,16 @@ int main(void)
         CASE(an_inner_failure_that_is_handled_undoes_the_inner_block_alone),
         CASE(a_read_only_block_keeps_its_snapshot_and_refuses_writes),
         CASE(inner_blocks_cannot_ask_for_more),
-        CASE(a_failed_begin_returns_its_code),
+        CASE(a_block_without_a_database_does_not_open),
+        CASE(a_failed_begin_is_told_by_the_first_statement_and_ends_the_block),
+        CASE(empty_blocks_touch_nothing),
+        CASE(savepoints_are_set_when_they_are_needed),
         CASE(a_failed_commit_returns_its_code_and_rolls_back),
         CASE(nothing_runs_after_the_engine_rolled_everything_back),
         CASE(a_deadline_of_the_block_forbids_its_commit),
         CASE(rows_end_with_their_block),
         CASE(a_fiber_spawned_inside_is_outside),
         CASE(a_cancelled_fiber_rolls_back_and_frees_the_writer),
-        CASE(the_retrying_form_repeats_what_is_transient),
-        CASE(the_retrying_form_gives_up),
-        CASE(the_retrying_form_is_outermost),
         CASE(a_transaction_is_on_one_database),
     };
     return cmocka_run_group_tests_name("db transaction", tests, NULL, NULL);

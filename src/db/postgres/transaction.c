@@ -30,11 +30,12 @@ int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 }
 
 /* Once COMMIT is sent and its answer does not come, nobody knows. */
-static int fail_unknown_outcome(cv_ctx *cx, int code)
+static int fail_unknown_outcome(cv_ctx *cx)
 {
-    int rc = cv_fail(cx, code, "could not learn whether the transaction was committed");
+    cv_fail(cx, CV_E_COMMIT_UNKNOWN, "could not learn whether the transaction was committed");
+    cv_error_place(cx, "08007", NULL, NULL, NULL); /* transaction_resolution_unknown */
     cv_error_hint(cx, "the changes may or may not be stored: look before trying again");
-    return rc;
+    return CV_E_COMMIT_UNKNOWN;
 }
 
 int cv__pg_commit(cv_ctx *cx, cv__conn *base)
@@ -45,7 +46,7 @@ int cv__pg_commit(cv_ctx *cx, cv__conn *base)
     CV_TRY(cv__wait_check(cx, "commit"));
     int rc = cv__pg_command(cx, conn, "COMMIT", tag);
     if (rc < 0)
-        return base->broken ? fail_unknown_outcome(cx, rc) : rc;
+        return base->broken ? fail_unknown_outcome(cx) : rc;
     if (strcmp(tag, "ROLLBACK") != 0)
         return 0;
     rc = cv_fail(cx, CV_E_TX_ABORTED, "could not commit: an error inside had aborted the transaction");

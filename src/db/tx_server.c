@@ -1,0 +1,117 @@
+/* What an atomic block does on its connection. */
+#include "db/db.h"
+
+#include "base/ctx.h"
+#include <covet/fiber.h>
+
+enum { CLEAN_UP_MS = 50 };
+
+int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
+{
+    if (!root->lost)
+        return 0;
+    cv_fail(cx, CV_E_TX_ABORTED,
+            root->start_code < 0 ? "the transaction could not begin"
+                                 : "the transaction was rolled back by an earlier error");
+    cv_error_hint(cx, "leave the outermost atomic block; it can be tried again from its beginning");
+    return CV_E_TX_ABORTED;
+}
+
+void cv__tx_note_failure(struct cv_tx *root)
+{
+    if (root->conn->broken || !root->conn->in_transaction)
+        root->lost = true;
+}
+
+static int start(cv_ctx *cx, struct cv_tx *root)
+{
+    cv__pool *pool = cv__db_pool(root->db, root->options.read_only ? CV__READER : CV__WRITER);
+    CV_TRY(cv__pool_acquire(cx, pool, &root->conn));
+    int rc = root->conn->driver->begin(cx, root->conn, &root->options);
+    if (rc == 0)
+        return 0;
+    cv__pool_release(cx, root->conn);
+    root->conn = NULL;
+    return rc;
+}
+
+static int set_savepoint(cv_ctx *cx, struct cv_tx *root, int level)
+{
+    int rc = root->conn->driver->savepoint(cx, root->conn, level);
+    if (rc < 0)
+        cv__tx_note_failure(root);
+    return rc;
+}
+
+int cv__tx_enter(cv_ctx *cx, struct cv_tx *root)
+{
+    CV_TRY(cv__tx_check(cx, root));
+    CV_TRY(cv__wait_check(cx, "run the statement"));
+    if (root->begun == 0) {
+        root->start_code = start(cx, root);
+        root->lost = root->start_code < 0;
+        CV_TRY(root->start_code);
+        root->begun = 1;
+    }
+    for (; root->begun <= cx->tx->level; root->begun++)
+        CV_TRY(set_savepoint(cx, root, root->begun));
+    return 0;
+}
+
+static int release(cv_ctx *cx, struct cv_tx *tx)
+{
+    struct cv_tx *root = tx->root;
+    if (root->begun <= tx->level)
+        return 0;
+    CV_TRY(root->conn->driver->release(cx, root->conn, tx->level));
+    root->begun = tx->level;
+    return 0;
+}
+
+int cv__tx_commit(cv_ctx *cx, struct cv_tx *tx)
+{
+    struct cv_tx *root = tx->root;
+    if (root->start_code < 0)
+        return cv_fail(cx, root->start_code, "could not commit: the transaction could not begin");
+    CV_TRY(cv__tx_check(cx, root));
+    CV_TRY(cv__wait_check(cx, "commit"));
+    if (tx->outer)
+        return release(cx, tx);
+    if (!root->conn)
+        return 0;
+    cv__tx_close_streams(cx, root, 0);
+    return root->conn->driver->commit(cx, root->conn);
+}
+
+static int undo_savepoint(cv_ctx *cx, struct cv_tx *tx)
+{
+    cv__conn *conn = tx->root->conn;
+    CV_TRY(conn->driver->rollback_to(cx, conn, tx->level));
+    CV_TRY(conn->driver->release(cx, conn, tx->level));
+    tx->root->begun = tx->level;
+    return 0;
+}
+
+void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
+{
+    struct cv_tx *root = tx->root;
+    cv__conn *conn = root->conn;
+    if (root->begun <= tx->level)
+        return;
+    cv_error *first = cv_error_take(cx);
+    bool failed = false;
+    CV_SHIELD(cx, CLEAN_UP_MS)
+    {
+        cv__tx_close_streams(cx, root, tx->level);
+        if (!root->lost && tx->outer) {
+            failed = undo_savepoint(cx, tx) < 0;
+            root->lost = failed;
+        } else if (!tx->outer && conn->in_transaction && !conn->broken) {
+            failed = conn->driver->rollback(cx, conn) < 0;
+            conn->broken |= failed;
+        }
+    }
+    if (failed && !first)
+        cv_error_clear(cx);
+    cv_error_put_back(cx, first);
+}
