@@ -11,12 +11,6 @@
 
 typedef enum cursor_end { ENDS_WELL, ENDS_FAILED, ENDS_DROPPED } cursor_end;
 
-typedef struct column {
-    cv__pg_decode_fn *decode;
-    cv_type wanted; /* CV_TYPE_NULL: whatever comes */
-    cv__pg_cell cell;
-} column;
-
 struct cv__pg_cursor {
     cv__cursor base;
     cv_link link;
@@ -30,9 +24,8 @@ struct cv__pg_cursor {
     cursor_end end;
     PGresult *failure; /* with ENDS_FAILED */
     cv_result result;
-    cv_arena *conversions; /* values of the last fetch that are not as the server sent them; made when needed */
-    cv_arena_mark no_conversions;
-    column columns[]; /* the names follow */
+    cv__pg_columns columns;
+    cv__pg_column column[]; /* the names follow */
 };
 
 static cv__pg_cursor *cursor_of(cv__cursor *cursor)
@@ -75,7 +68,7 @@ void cv__pg_cursor_free(cv__pg_cursor *c)
     PQclear(c->failure);
     cv_buf_done(&c->kept);
     cv_buf_done(&c->kept_row);
-    cv_arena_free(c->conversions);
+    cv__pg_columns_done(&c->columns);
     cv_list_remove(&c->link);
     free(c);
 }
@@ -227,36 +220,20 @@ int cv__pg_drop_rows(cv_ctx *cx, cv__pg_conn *conn)
 static cv__pg_cursor *cursor_new(cv__pg_conn *conn, PGresult *first)
 {
     size_t count = (size_t)PQnfields(first);
-    cv__pg_cursor *c = calloc(1, sizeof *c + count * (sizeof(column) + sizeof(char *)));
+    cv__pg_cursor *c = calloc(1, sizeof *c + count * (sizeof(cv__pg_column) + sizeof(char *)));
     if (!c)
         return NULL;
-    const char **names = (const char **)(void *)(c->columns + count);
+    const char **names = (const char **)(void *)(c->column + count);
     for (size_t i = 0; i < count; i++)
         names[i] = PQfname(first, (int)i);
     c->base = (cv__cursor){.conn = &conn->base, .column_count = count, .column_names = names};
+    c->columns = (cv__pg_columns){.at = c->column, .count = count, .names = names};
     c->described = first;
     cv_buf_init(&c->kept, CV__PG_KEEP_MAX_BYTES);
     cv_buf_init(&c->kept_row, CV__PG_KEEP_MAX_BYTES);
     cv_list_push_back(&conn->cursors, &c->link);
     conn->live = c;
     return c;
-}
-
-static int set_columns(cv_ctx *cx, cv__pg_cursor *c, const cv__statement *statement)
-{
-    for (size_t i = 0; i < c->base.column_count; i++) {
-        Oid type = PQftype(c->described, (int)i);
-        c->columns[i].decode = cv__pg_decoder(type);
-        c->columns[i].wanted =
-            statement->columns && i < statement->column_count ? statement->columns[i].type : CV_TYPE_NULL;
-        if (!c->columns[i].decode) {
-            int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known",
-                             c->base.column_names[i], type);
-            cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", c->base.column_names[i]);
-            return rc;
-        }
-    }
-    return 0;
 }
 
 /* A statement of one row is over when its second result has come, which is not waited for later then. */
@@ -284,7 +261,7 @@ int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv_
     conn->swollen |= PQresultMemorySize(first) > CV__PG_SWOLLEN_BYTES;
     int rc = look_ahead(cx, c);
     if (rc == 0)
-        rc = set_columns(cx, c, statement);
+        rc = cv__pg_columns_set(cx, &c->columns, c->described, statement);
     if (rc < 0) {
         cv__pg_finish(cx, &c->base);
         return rc;
@@ -294,60 +271,6 @@ int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv_
 }
 
 /* --- fetching --- */
-
-/* The values that the server sends, in the type that is wanted. */
-static int convert(cv__pg_cursor *c, cv_type wanted, cv_value *value)
-{
-    if (wanted == CV_TYPE_F64 && value->type == CV_TYPE_DECIMAL) { /* AVG of integers, as an example: digits may go */
-        *value = cv_value_f64(cv_decimal_to_f64(value->as.decimal));
-        return 0;
-    }
-    if (!c->conversions) {
-        c->conversions = cv_arena_new(0);
-        if (!c->conversions)
-            return CV_E_NOMEM;
-        c->no_conversions = cv_arena_save(c->conversions);
-    }
-    return cv_value_convert(c->conversions, *value, wanted, value);
-}
-
-static int decode_cell(cv__pg_cursor *c, const column *from, cv_value *ret_value)
-{
-    if (from->cell.len < 0) {
-        *ret_value = cv_value_null();
-        return 0;
-    }
-    CV_TRY(from->decode(from->cell, ret_value));
-    if (from->wanted == CV_TYPE_NULL || ret_value->type == CV_TYPE_NULL || ret_value->type == from->wanted)
-        return 0;
-    return convert(c, from->wanted, ret_value);
-}
-
-static int fail_cell(cv_ctx *cx, cv__pg_cursor *c, size_t i, int code)
-{
-    const char *name = c->base.column_names[i];
-    const char *why = code == CV_E_RANGE ? "the value is beyond what can be held" : cv_error_text(code);
-    int rc = cv_fail(cx, code, "cannot read column \"%s\": %s", name, why);
-    if (code == CV_E_RANGE)
-        cv_error_hint(cx,
-                      "infinite times, times outside the years 1 to 9999, NaN and numbers of more than 38 digits "
-                      "can be read as text, as in CAST(\"%s\" AS text)",
-                      name);
-    cv_error_place(cx, NULL, NULL, name, NULL);
-    return rc;
-}
-
-static int decode_row(cv_ctx *cx, cv__pg_cursor *c, cv_value *cells)
-{
-    if (c->conversions)
-        cv_arena_rewind(c->conversions, c->no_conversions);
-    for (size_t i = 0; i < c->base.column_count; i++) {
-        int rc = decode_cell(c, &c->columns[i], &cells[i]);
-        if (rc < 0)
-            return fail_cell(cx, c, i, rc);
-    }
-    return 1;
-}
 
 /* Take the next row out of memory, into a buffer of its own: what is kept may move when more is kept. */
 static int take_kept(cv_ctx *cx, cv__pg_cursor *c)
@@ -367,7 +290,7 @@ static int take_kept(cv_ctx *cx, cv__pg_cursor *c)
     conn_of(c)->kept_bytes -= (size_t)(end - at);
     at = c->kept_row.data;
     for (size_t i = 0; i < c->base.column_count; i++) {
-        cv__pg_cell *cell = &c->columns[i].cell;
+        cv__pg_cell *cell = &c->column[i].cell;
         memcpy(&cell->len, at, sizeof cell->len);
         cell->data = at + sizeof cell->len;
         at = cell->data + (cell->len > 0 ? cell->len : 0);
@@ -380,11 +303,7 @@ static int take_ahead(cv__pg_cursor *c)
     c->row = c->ahead[0];
     c->ahead[0] = c->ahead[1];
     c->ahead_count--;
-    for (size_t i = 0; i < c->base.column_count; i++) {
-        int at = (int)i;
-        int len = PQgetisnull(c->row, 0, at) ? -1 : PQgetlength(c->row, 0, at);
-        c->columns[i].cell = (cv__pg_cell){PQgetvalue(c->row, 0, at), len};
-    }
+    cv__pg_columns_take(&c->columns, c->row, 0);
     return 1;
 }
 
@@ -421,7 +340,7 @@ int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret
     int rc = take_row(cx, c);
     if (rc < 0)
         return rc;
-    return rc > 0 ? decode_row(cx, c, cells) : take_end(cx, c, ret_result);
+    return rc > 0 ? cv__pg_columns_decode(cx, &c->columns, cells) : take_end(cx, c, ret_result);
 }
 
 /* --- finishing --- */

@@ -43,6 +43,11 @@ typedef struct cv__pg_conn {
     uint64_t names; /* numbers the prepared statements */
     cv_buf stale;   /* DEALLOCATE commands of statements that left the cache */
     size_t stale_count;
+    /* A transaction is begun, and nested, on the server with its first statement; until then: */
+    char begin[96];      /* the command, or "" */
+    int levels;          /* savepoints that were asked for; their numbers go from 1 up to this */
+    int sent_levels;     /* those that the server has */
+    bool pipelined;      /* the statement under way travels with others before it: its end is that of the pipeline */
     cv_link cursors;     /* all that are open */
     cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */
     size_t kept_bytes;   /* rows of cursors in memory */
@@ -72,8 +77,9 @@ bool cv__pg_is_alive(cv__conn *conn);
 
 /* --- wire.c: what goes over the socket --- */
 
-/** The next result of the statement under way, after waiting for it; NULL when the statement is over. The caller clears
- *  it. CV_E_CONNECTION_LOST, CV_E_TIMEOUT, CV_E_CANCELLED: the connection is broken then. Suspends. */
+/** The next result of the statement under way, after waiting for it; NULL when the statement is over. In a pipeline,
+ * the statement is over when all of the pipeline is. The caller clears it. CV_E_CONNECTION_LOST, CV_E_TIMEOUT,
+ * CV_E_CANCELLED: the connection is broken then. Suspends. */
 CV_CHECKED int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result);
 
 /** Read the statement under way to its end and drop its rows. `*ret_failure` is the first failure among the results, to
@@ -98,6 +104,18 @@ CV_CHECKED int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, ch
 /** Make the wire ready for a statement: the rest of a live cursor is read into memory, statements that left the cache
  *  are deallocated. CV_E_LIMIT when the rows are too many. Suspends. */
 CV_CHECKED int cv__pg_make_ready(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Begin a pipeline on the idle wire: what is sent from here on travels together, up to cv__pg_pipeline_end.
+ * CV_E_CONNECTION_LOST. Does not suspend. */
+CV_CHECKED int cv__pg_pipeline_begin(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Send the pipeline. Results follow: those of each command in turn, then the end. As above. */
+CV_CHECKED int cv__pg_pipeline_end(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Read the results of the first `count` commands of a pipeline, which have no rows. `*ret_failure` is the first
+ *  failure, to be cleared, or NULL; what was sent behind it did not run. Afterwards the mode of the next command's rows
+ * can be set. Errors as cv__pg_next_result. Suspends. */
+CV_CHECKED int cv__pg_read_leading(cv_ctx *cx, cv__pg_conn *conn, int count, PGresult **ret_failure);
 
 /** Take over what libpq knows when a statement is over: inside a transaction or not, connection usable or not. */
 void cv__pg_note_state(cv__pg_conn *conn);
@@ -156,6 +174,25 @@ int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value);
 
 /* --- statement.c --- */
 
+/** A statement that the server has prepared, or is about to. */
+typedef struct cv__pg_prepared {
+    cv__cached_statement cached; /* first: the cache hands these out */
+    char name[24];
+    bool touches_session;
+    int param_count;
+    Oid *types;
+    char *sql; /* NUL-terminated */
+} cv__pg_prepared;
+
+/** The prepared statement for a text and the types of its values: from the cache, or a new one, which is in no cache:
+ *  `*ret_fresh`; the caller prepares it, then puts it into the cache, or frees it. One of other types leaves the cache.
+ * CV_E_NOMEM. Does not suspend. */
+CV_CHECKED int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement,
+                                    const cv__pg_params *params, cv__pg_prepared **ret_prepared, bool *ret_fresh);
+
+/** Take a statement out of the cache and, by and by, off the server. */
+void cv__pg_prepared_forget(cv__pg_conn *conn, cv__pg_prepared *prepared);
+
 CV_CHECKED int cv__pg_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
                               cv__cursor **ret_cursor);
 
@@ -165,6 +202,37 @@ void cv__pg_prepared_free(void *arg, cv__cached_statement *entry);
 
 /** What a successful result tells of a command. */
 cv_result cv__pg_result_of(PGresult *result);
+
+/* --- columns.c --- */
+
+/** A column of a result: how its cells are read, and as what. */
+typedef struct cv__pg_column {
+    cv__pg_decode_fn *decode;
+    cv_type wanted; /* CV_TYPE_NULL: whatever comes */
+    cv__pg_cell cell;
+} cv__pg_column;
+
+/** The columns of a result. The arrays are the owner's. */
+typedef struct cv__pg_columns {
+    cv__pg_column *at;
+    size_t count;
+    const char *const *names;
+    cv_arena *conversions; /* values of the last row that are not as the server sent them; made when needed */
+    cv_arena_mark no_conversions;
+} cv__pg_columns;
+
+/** Find out how to read the columns that `described` has, as the statement wants them. CV_E_TYPE for a column of a type
+ * without a decoder. Does not suspend. */
+CV_CHECKED int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described,
+                                  const cv__statement *statement);
+
+/** Let the cells be those of a row of a result. */
+void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row);
+
+/** The values of the cells, valid until the next call: 1, or the error of the first that is none, with a story. */
+CV_CHECKED int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values);
+
+void cv__pg_columns_done(cv__pg_columns *columns);
 
 /* --- cursor.c --- */
 
@@ -190,10 +258,25 @@ void cv__pg_cursors_free(cv__pg_conn *conn);
 
 /* --- transaction.c --- */
 
+/** How many commands of BEGIN and SAVEPOINT are to be sent before the next statement. */
+int cv__pg_pending_count(const cv__pg_conn *conn);
+
+/** Put them into the pipeline under way. CV_E_CONNECTION_LOST. Does not suspend. */
+CV_CHECKED int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Their results were read, and none was a failure. */
+void cv__pg_pending_sent(cv__pg_conn *conn);
+
+/** Send them by themselves. The wire must be ready. Suspends. */
+CV_CHECKED int cv__pg_send_pending(cv_ctx *cx, cv__pg_conn *conn);
+
+/** Begin and nest; nothing is sent before the first statement. Does not suspend. */
 CV_CHECKED int cv__pg_begin(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
+CV_CHECKED int cv__pg_savepoint(cv_ctx *cx, cv__conn *conn, int level);
+
+/** End; nothing is sent for what never began. Suspends. */
 CV_CHECKED int cv__pg_commit(cv_ctx *cx, cv__conn *conn);
 CV_CHECKED int cv__pg_rollback(cv_ctx *cx, cv__conn *conn);
-CV_CHECKED int cv__pg_savepoint(cv_ctx *cx, cv__conn *conn, int level);
 CV_CHECKED int cv__pg_release(cv_ctx *cx, cv__conn *conn, int level);
 CV_CHECKED int cv__pg_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
 

@@ -7,29 +7,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-typedef struct prepared {
-    cv__cached_statement cached; /* first: the cache hands these out */
-    char name[24];
-    bool touches_session;
-    int param_count;
-    Oid *types;
-    char *sql; /* NUL-terminated */
-} prepared;
-
 void cv__pg_prepared_free(void *arg, cv__cached_statement *entry)
 {
     cv__pg_conn *conn = arg;
-    prepared *p = (prepared *)(void *)entry;
+    cv__pg_prepared *p = (cv__pg_prepared *)(void *)entry;
     cv_buf_printf(&conn->stale, "DEALLOCATE %s;", p->name);
     conn->stale_count++;
     free(p);
 }
 
 /* The struct, its types and its text in one piece. */
-static prepared *prepared_new(cv__pg_conn *conn, cv_str sql, uint64_t hash, int param_count)
+static cv__pg_prepared *prepared_new(cv__pg_conn *conn, cv_str sql, uint64_t hash, int param_count)
 {
     size_t types_size = (size_t)param_count * sizeof(Oid);
-    prepared *p = calloc(1, sizeof *p + types_size + sql.len + 1);
+    cv__pg_prepared *p = calloc(1, sizeof *p + types_size + sql.len + 1);
     if (!p)
         return NULL;
     p->types = (Oid *)(void *)(p + 1);
@@ -43,7 +34,7 @@ static prepared *prepared_new(cv__pg_conn *conn, cv_str sql, uint64_t hash, int 
     return p;
 }
 
-static bool types_fit(const prepared *p, const cv__pg_params *params)
+static bool types_fit(const cv__pg_prepared *p, const cv__pg_params *params)
 {
     if (p->param_count != params->count)
         return false;
@@ -54,47 +45,34 @@ static bool types_fit(const prepared *p, const cv__pg_params *params)
 }
 
 /* The types of the values, and where there is NULL, those of the earlier form. */
-static void merge_types(prepared *p, const cv__pg_params *params, const prepared *former)
+static void merge_types(cv__pg_prepared *p, const cv__pg_params *params, const cv__pg_prepared *former)
 {
     for (int i = 0; i < params->count; i++)
         p->types[i] = params->values[i] || !former || i >= former->param_count ? params->types[i] : former->types[i];
 }
 
-/* Take a statement out of the cache and off the server. */
-static void forget(cv__pg_conn *conn, prepared *p)
+void cv__pg_prepared_forget(cv__pg_conn *conn, cv__pg_prepared *p)
 {
     cv__statement_cache_remove(&conn->statements, &p->cached);
     cv__pg_prepared_free(conn, &p->cached);
 }
 
-static int send_prepare(cv_ctx *cx, cv__pg_conn *conn, const prepared *p)
-{
-    if (!PQsendPrepare(conn->pg, p->name, p->sql, p->param_count, p->types))
-        return cv__pg_lost(cx, conn);
-    return cv__pg_finish_statement(cx, conn);
-}
-
-static int prepare(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const cv__pg_params *params,
-                   prepared **ret_prepared)
+int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const cv__pg_params *params,
+                         cv__pg_prepared **ret_prepared, bool *ret_fresh)
 {
     uint64_t hash = statement->hash ? statement->hash : cv_hash(statement->sql.ptr, statement->sql.len);
-    prepared *former = (prepared *)(void *)cv__statement_cache_get(&conn->statements, statement->sql, hash);
-    if (former && types_fit(former, params)) {
-        *ret_prepared = former;
+    cv__pg_prepared *former =
+        (cv__pg_prepared *)(void *)cv__statement_cache_get(&conn->statements, statement->sql, hash);
+    *ret_fresh = !former || !types_fit(former, params);
+    *ret_prepared = former;
+    if (!*ret_fresh)
         return 0;
-    }
-    prepared *p = prepared_new(conn, statement->sql, hash, params->count);
+    cv__pg_prepared *p = prepared_new(conn, statement->sql, hash, params->count);
     if (!p)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a prepared statement");
     merge_types(p, params, former);
     if (former)
-        forget(conn, former);
-    int rc = send_prepare(cx, conn, p);
-    if (rc < 0) {
-        free(p);
-        return rc;
-    }
-    cv__statement_cache_put(&conn->statements, &p->cached);
+        cv__pg_prepared_forget(conn, former);
     *ret_prepared = p;
     return 0;
 }
@@ -111,10 +89,64 @@ static int send_uncached(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *sta
     return 0;
 }
 
-static int send_prepared(cv_ctx *cx, cv__pg_conn *conn, const prepared *p, const cv__pg_params *params)
+static int send_prepared(cv_ctx *cx, cv__pg_conn *conn, const cv__pg_prepared *p, const cv__pg_params *params)
 {
     conn->touched |= p->touches_session;
     if (!PQsendQueryPrepared(conn->pg, p->name, params->count, params->values, params->lengths, params->formats, 1))
+        return cv__pg_lost(cx, conn);
+    return 0;
+}
+
+static int send_statement(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const cv__pg_prepared *p,
+                          const cv__pg_params *params)
+{
+    return p ? send_prepared(cx, conn, p, params) : send_uncached(cx, conn, statement, params);
+}
+
+/* What must come before the statement travels with it. */
+static int send_pipeline(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const cv__pg_prepared *p,
+                         bool fresh, const cv__pg_params *params)
+{
+    CV_TRY(cv__pg_pipeline_begin(cx, conn));
+    CV_TRY(cv__pg_pending_put(cx, conn));
+    if (fresh && !PQsendPrepare(conn->pg, p->name, p->sql, p->param_count, p->types))
+        return cv__pg_lost(cx, conn);
+    CV_TRY(send_statement(cx, conn, statement, p, params));
+    return cv__pg_pipeline_end(cx, conn);
+}
+
+/* The statement was sent, `p` with it when it is fresh: put it into the cache when the server has prepared it. */
+static int read_pipeline(cv_ctx *cx, cv__pg_conn *conn, cv__pg_prepared *p, bool fresh, PGresult **ret_failure)
+{
+    int pending = cv__pg_pending_count(conn);
+    PGresult *failure;
+    int rc = cv__pg_read_leading(cx, conn, pending + fresh, &failure);
+    if (rc == 0)
+        cv__pg_pending_sent(conn);
+    if (fresh && rc == 0 && !failure)
+        cv__statement_cache_put(&conn->statements, &p->cached);
+    else if (fresh)
+        free(p);
+    *ret_failure = rc == 0 ? failure : NULL;
+    return rc;
+}
+
+/* Send, and be where the first result of the statement is to be waited for, or have the failure that came before. */
+static int send_all(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, cv__pg_prepared *p, bool fresh,
+                    const cv__pg_params *params, PGresult **ret_failure)
+{
+    int rc;
+    *ret_failure = NULL;
+    if (!fresh && cv__pg_pending_count(conn) == 0) {
+        CV_TRY(send_statement(cx, conn, statement, p, params));
+    } else {
+        rc = send_pipeline(cx, conn, statement, p, fresh, params);
+        if (rc < 0 && fresh)
+            free(p);
+        CV_TRY(rc);
+        CV_TRY(read_pipeline(cx, conn, p, fresh, ret_failure));
+    }
+    if (!*ret_failure && !PQsetSingleRowMode(conn->pg))
         return cv__pg_lost(cx, conn);
     return 0;
 }
@@ -124,19 +156,19 @@ static int send_prepared(cv_ctx *cx, cv__pg_conn *conn, const prepared *p, const
 static int start(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, PGresult **ret_first, bool *ret_again)
 {
     cv__pg_params params;
-    prepared *p = NULL;
-    bool in_transaction = conn->base.in_transaction;
+    cv__pg_prepared *p = NULL;
+    bool in_transaction = conn->base.in_transaction, fresh = false;
     *ret_again = false;
     CV_TRY(cv__pg_params_make(cx, statement->params, statement->param_count, &params));
     conn->swollen |= params.bytes + statement->sql.len > CV__PG_SWOLLEN_BYTES;
     if (!statement->uncached)
-        CV_TRY(prepare(cx, conn, statement, &params, &p));
-    CV_TRY(p ? send_prepared(cx, conn, p, &params) : send_uncached(cx, conn, statement, &params));
-    if (!PQsetSingleRowMode(conn->pg))
-        return cv__pg_lost(cx, conn);
+        CV_TRY(cv__pg_prepared_need(cx, conn, statement, &params, &p, &fresh));
+    CV_TRY(send_all(cx, conn, statement, p, fresh, &params, ret_first));
+    if (*ret_first)
+        return 0;
     CV_TRY(cv__pg_next_result(cx, conn, ret_first));
-    if (p && cv__pg_is_outdated(*ret_first)) {
-        forget(conn, p);
+    if (p && !fresh && cv__pg_is_outdated(*ret_first)) {
+        cv__pg_prepared_forget(conn, p);
         *ret_again = !in_transaction;
     }
     return 0;

@@ -1,4 +1,7 @@
-/* Transactions. PostgreSQL nests them by savepoints; after an error inside, everything but a rollback fails. */
+/* Transactions. PostgreSQL nests them by savepoints; after an error inside, everything but a rollback fails.
+ *
+ * BEGIN and SAVEPOINT are only noted: they travel in one flush with the first statement behind them, so that they cost
+ * no round trip, and a block without statements costs nothing. */
 #include "db/postgres/postgres.h"
 
 static const char *isolation_clause(cv_isolation isolation)
@@ -22,11 +25,67 @@ int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
     const cv_tx_options none = {0};
     if (!options)
         options = &none;
-    char sql[128];
-    snprintf(sql, sizeof sql, "BEGIN%s%s%s", isolation_clause(options->isolation),
+    if (base->in_transaction)
+        return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot begin a transaction inside another");
+    snprintf(conn->begin, sizeof conn->begin, "BEGIN%s%s%s", isolation_clause(options->isolation),
              options->read_only ? " READ ONLY" : "", options->deferrable ? " DEFERRABLE" : "");
-    CV_TRY(cv__pg_make_ready(cx, conn));
-    return cv__pg_command(cx, conn, sql, NULL);
+    conn->levels = conn->sent_levels = 0;
+    base->in_transaction = true;
+    return 0;
+}
+
+int cv__pg_pending_count(const cv__pg_conn *conn)
+{
+    return (conn->begin[0] != '\0') + conn->levels - conn->sent_levels;
+}
+
+static int put(cv_ctx *cx, cv__pg_conn *conn, const char *sql)
+{
+    return PQsendQueryParams(conn->pg, sql, 0, NULL, NULL, NULL, NULL, 0) ? 0 : cv__pg_lost(cx, conn);
+}
+
+int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn)
+{
+    if (conn->begin[0])
+        CV_TRY(put(cx, conn, conn->begin));
+    for (int level = conn->sent_levels + 1; level <= conn->levels; level++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "SAVEPOINT cv_%d", level);
+        CV_TRY(put(cx, conn, sql));
+    }
+    return 0;
+}
+
+void cv__pg_pending_sent(cv__pg_conn *conn)
+{
+    conn->begin[0] = '\0';
+    conn->sent_levels = conn->levels;
+}
+
+int cv__pg_send_pending(cv_ctx *cx, cv__pg_conn *conn)
+{
+    int count = cv__pg_pending_count(conn);
+    if (count == 0)
+        return 0;
+    PGresult *failure;
+    CV_TRY(cv__wait_check(cx, "begin a transaction"));
+    CV_TRY(cv__pg_pipeline_begin(cx, conn));
+    CV_TRY(cv__pg_pending_put(cx, conn));
+    CV_TRY(cv__pg_pipeline_end(cx, conn));
+    CV_TRY(cv__pg_read_leading(cx, conn, count, &failure));
+    cv__pg_pending_sent(conn);
+    return failure ? cv__pg_fail_statement(cx, conn, failure) : cv__pg_finish_statement(cx, conn);
+}
+
+/* What the server has never heard of ends without it. */
+static bool forget_unsent(cv__pg_conn *conn)
+{
+    bool unsent = conn->begin[0];
+    if (unsent)
+        conn->base.in_transaction = false;
+    conn->begin[0] = '\0';
+    conn->levels = conn->sent_levels = 0;
+    return unsent;
 }
 
 /* Once COMMIT is sent and its answer does not come, nobody knows. */
@@ -42,6 +101,8 @@ int cv__pg_commit(cv_ctx *cx, cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
     char tag[CV__PG_TAG_BYTES] = "";
+    if (forget_unsent(conn))
+        return 0;
     CV_TRY(cv__pg_make_ready(cx, conn));
     CV_TRY(cv__wait_check(cx, "commit"));
     int rc = cv__pg_command(cx, conn, "COMMIT", tag);
@@ -57,36 +118,54 @@ int cv__pg_commit(cv_ctx *cx, cv__conn *base)
 int cv__pg_rollback(cv_ctx *cx, cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
+    if (forget_unsent(conn))
+        return 0;
     if (conn->live && !base->broken)
         CV_TRY(cv__pg_drop_rows(cx, conn));
     CV_TRY(cv__pg_make_ready(cx, conn));
     return base->in_transaction ? cv__pg_command(cx, conn, "ROLLBACK", NULL) : 0;
 }
 
-static int savepoint_command(cv_ctx *cx, cv__conn *base, const char *command, int level)
+int cv__pg_savepoint(cv_ctx *cx, cv__conn *base, int level)
 {
-    cv__pg_conn *conn = cv__pg_conn_of(base);
+    (void)cx;
+    cv__pg_conn_of(base)->levels = level;
+    return 0;
+}
+
+static int savepoint_command(cv_ctx *cx, cv__pg_conn *conn, const char *command, int level)
+{
     char sql[64];
     snprintf(sql, sizeof sql, "%s cv_%d", command, level);
     CV_TRY(cv__pg_make_ready(cx, conn));
     return cv__pg_command(cx, conn, sql, NULL);
 }
 
-int cv__pg_savepoint(cv_ctx *cx, cv__conn *base, int level)
+/* Those inside this one are gone on the server, too. */
+static void savepoints_end_at(cv__pg_conn *conn, int level)
 {
-    return savepoint_command(cx, base, "SAVEPOINT", level);
+    conn->levels = level;
+    if (conn->sent_levels > level)
+        conn->sent_levels = level;
 }
 
 int cv__pg_release(cv_ctx *cx, cv__conn *base, int level)
 {
-    return savepoint_command(cx, base, "RELEASE SAVEPOINT", level);
+    cv__pg_conn *conn = cv__pg_conn_of(base);
+    bool sent = level <= conn->sent_levels;
+    savepoints_end_at(conn, level - 1);
+    return sent ? savepoint_command(cx, conn, "RELEASE SAVEPOINT", level) : 0;
 }
 
-/* A cursor that is live now was opened after the savepoint, which needed the wire, too. */
+/* A cursor that is live now was opened after a savepoint that the server has: sending it needed the wire, too. */
 int cv__pg_rollback_to(cv_ctx *cx, cv__conn *base, int level)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
+    bool sent = level <= conn->sent_levels;
+    savepoints_end_at(conn, level);
+    if (!sent)
+        return 0;
     if (conn->live && !base->broken)
         CV_TRY(cv__pg_drop_rows(cx, conn));
-    return savepoint_command(cx, base, "ROLLBACK TO SAVEPOINT", level);
+    return savepoint_command(cx, conn, "ROLLBACK TO SAVEPOINT", level);
 }

@@ -35,26 +35,65 @@ static int wait_socket(cv_ctx *cx, cv__pg_conn *conn, bool unsent)
     return 0;
 }
 
-int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result)
+static int wait_until_read(cv_ctx *cx, cv__pg_conn *conn)
 {
-    if (conn->base.broken)
-        return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
     while (PQisBusy(conn->pg)) {
         int unsent = PQflush(conn->pg);
         if (unsent < 0)
             return cv__pg_lost(cx, conn);
         CV_TRY(wait_socket(cx, conn, unsent > 0));
     }
-    *ret_result = PQgetResult(conn->pg);
-    if (!*ret_result)
-        cv__pg_note_state(conn);
     return 0;
+}
+
+/* In a pipeline the end of a command is not the end: that is where the server has synchronised. */
+static bool is_over(cv__pg_conn *conn, PGresult **result)
+{
+    if (conn->pipelined && PQresultStatus(*result) != PGRES_PIPELINE_SYNC)
+        return *result == NULL && PQstatus(conn->pg) != CONNECTION_OK;
+    if (!conn->pipelined)
+        return *result == NULL;
+    PQclear(*result);
+    *result = NULL;
+    conn->pipelined = false;
+    conn->base.broken |= !PQexitPipelineMode(conn->pg);
+    return true;
+}
+
+int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result)
+{
+    if (conn->base.broken)
+        return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
+    PGresult *result;
+    do {
+        CV_TRY(wait_until_read(cx, conn));
+        result = PQgetResult(conn->pg);
+        if (is_over(conn, &result)) {
+            cv__pg_note_state(conn);
+            break;
+        }
+    } while (!result);
+    *ret_result = result;
+    return 0;
+}
+
+int cv__pg_pipeline_begin(cv_ctx *cx, cv__pg_conn *conn)
+{
+    if (!PQenterPipelineMode(conn->pg))
+        return cv__pg_lost(cx, conn);
+    conn->pipelined = true;
+    return 0;
+}
+
+int cv__pg_pipeline_end(cv_ctx *cx, cv__pg_conn *conn)
+{
+    return PQpipelineSync(conn->pg) ? 0 : cv__pg_lost(cx, conn);
 }
 
 void cv__pg_note_state(cv__pg_conn *conn)
 {
     PGTransactionStatusType status = PQtransactionStatus(conn->pg);
-    conn->base.in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+    conn->base.in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR || conn->begin[0];
     if (status == PQTRANS_UNKNOWN || PQstatus(conn->pg) != CONNECTION_OK)
         conn->base.broken = true;
 }
@@ -119,6 +158,27 @@ int cv__pg_read_to_end(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_failure)
         if (*ret_failure && is_copy(PQresultStatus(*ret_failure)))
             return 0; /* this has no end */
     }
+}
+
+int cv__pg_read_leading(cv_ctx *cx, cv__pg_conn *conn, int count, PGresult **ret_failure)
+{
+    *ret_failure = NULL;
+    for (int i = 0; i < count; i++) {
+        PGresult *result = NULL;
+        int rc = cv__pg_next_result(cx, conn, &result);
+        if (rc == 0 && !result)
+            rc = cv__pg_lost(cx, conn);
+        if (rc < 0) {
+            PQclear(*ret_failure);
+            return rc;
+        }
+        if (!*ret_failure && is_failure(result))
+            *ret_failure = result;
+        else
+            PQclear(result);
+        (void)PQgetResult(conn->pg); /* NULL, at once: the end of this command */
+    }
+    return 0;
 }
 
 int cv__pg_finish_statement(cv_ctx *cx, cv__pg_conn *conn)

@@ -1,0 +1,86 @@
+/* From the cells of a row to values, in the types that are wanted. */
+#include "db/postgres/postgres.h"
+
+int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described, const cv__statement *statement)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        Oid type = PQftype(described, (int)i);
+        cv__pg_column *column = &columns->at[i];
+        column->decode = cv__pg_decoder(type);
+        column->wanted = statement->columns && i < statement->column_count ? statement->columns[i].type : CV_TYPE_NULL;
+        if (!column->decode) {
+            int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known",
+                             columns->names[i], type);
+            cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", columns->names[i]);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        int len = PQgetlength(result, row, (int)i);
+        if (len == 0 && PQgetisnull(result, row, (int)i))
+            len = -1;
+        columns->at[i].cell = (cv__pg_cell){PQgetvalue(result, row, (int)i), len};
+    }
+}
+
+static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
+{
+    if (wanted == CV_TYPE_F64 && value->type == CV_TYPE_DECIMAL) { /* AVG of integers, as an example: digits may go */
+        *value = cv_value_f64(cv_decimal_to_f64(value->as.decimal));
+        return 0;
+    }
+    if (!columns->conversions) {
+        columns->conversions = cv_arena_new(0);
+        if (!columns->conversions)
+            return CV_E_NOMEM;
+        columns->no_conversions = cv_arena_save(columns->conversions);
+    }
+    return cv_value_convert(columns->conversions, *value, wanted, value);
+}
+
+static int decode_cell(cv__pg_columns *columns, const cv__pg_column *from, cv_value *ret_value)
+{
+    if (from->cell.len < 0) {
+        *ret_value = cv_value_null();
+        return 0;
+    }
+    CV_TRY(from->decode(from->cell, ret_value));
+    if (from->wanted == CV_TYPE_NULL || ret_value->type == CV_TYPE_NULL || ret_value->type == from->wanted)
+        return 0;
+    return convert(columns, from->wanted, ret_value);
+}
+
+static int fail_cell(cv_ctx *cx, const char *name, int code)
+{
+    const char *why = code == CV_E_RANGE ? "the value is beyond what can be held" : cv_error_text(code);
+    int rc = cv_fail(cx, code, "cannot read column \"%s\": %s", name, why);
+    if (code == CV_E_RANGE)
+        cv_error_hint(cx,
+                      "infinite times, times outside the years 1 to 9999, NaN and numbers of more than 38 digits "
+                      "can be read as text, as in CAST(\"%s\" AS text)",
+                      name);
+    cv_error_place(cx, NULL, NULL, name, NULL);
+    return rc;
+}
+
+int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values)
+{
+    if (columns->conversions)
+        cv_arena_rewind(columns->conversions, columns->no_conversions);
+    for (size_t i = 0; i < columns->count; i++) {
+        int rc = decode_cell(columns, &columns->at[i], &values[i]);
+        if (rc < 0)
+            return fail_cell(cx, columns->names[i], rc);
+    }
+    return 1;
+}
+
+void cv__pg_columns_done(cv__pg_columns *columns)
+{
+    cv_arena_free(columns->conversions);
+}
