@@ -1,5 +1,5 @@
 #include "base/yaml.h"
-#include "test.h"
+#include "folder.h"
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -213,14 +213,13 @@ static void a_named_pipe_does_not_hold_the_program(void **state)
 {
     (void)state;
     const cv__yaml_node *root;
-    char folder[] = "/tmp/covet-yaml-XXXXXX", path[64];
-    assert_non_null(mkdtemp(folder));
+    char folder[64], path[80];
+    test_folder_make(folder);
     snprintf(path, sizeof path, "%s/pipe", folder);
     assert_int_equal(mkfifo(path, 0600), 0);
     assert_ok(cx, cv__yaml_read_file(cx, path, NULL, &root));
     assert_null(root);
-    unlink(path);
-    rmdir(folder);
+    test_folder_remove(folder);
 }
 
 static void expect_scalar(cv_str text, const char *wanted)

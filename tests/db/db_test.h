@@ -2,7 +2,7 @@
 #ifndef COVET_TESTS_DB_DB_TEST_H
 #define COVET_TESTS_DB_DB_TEST_H
 
-#include "test.h"
+#include "folder.h"
 
 #include <covet/db.h>
 #include <covet/fiber.h>
@@ -22,25 +22,14 @@ typedef struct db_test {
 
 static inline void db_test_empty_folder(const char *folder)
 {
-    DIR *dir = opendir(folder);
-    if (!dir)
-        return;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(path);
-    }
-    closedir(dir);
-    rmdir(folder);
+    test_folder_remove(folder);
 }
 
 /* A runtime and a path; no database yet. */
 static inline void db_test_init_bare(db_test *t)
 {
     memset(t, 0, sizeof *t);
-    strcpy(t->folder, "/tmp/covet-db-XXXXXX");
-    assert_non_null(mkdtemp(t->folder));
+    test_folder_make(t->folder);
     snprintf(t->path, sizeof t->path, "%s/test.db", t->folder);
     snprintf(t->url, sizeof t->url, "sqlite:///%s", t->path);
     assert_int_equal(cv_runtime_new(NULL, &t->cx), 0);

@@ -1,5 +1,6 @@
 /* Listeners: addresses, unix sockets, sockets that are there already, and who may come in. */
 #include "client.h"
+#include "folder.h"
 
 #include "http/listener.h"
 #include "http/server.h"
@@ -41,8 +42,7 @@ static int set_up(void **state)
     world *w = calloc(1, sizeof *w);
     fixture_init(&w->f);
     cv_cond_init(&w->gate);
-    strcpy(w->folder, "/tmp/covet-listener-XXXXXX");
-    assert_non_null(mkdtemp(w->folder));
+    test_folder_make(w->folder);
     assert_ok(w->f.cx, cv_router_add(w->f.cx, w->f.router, CV_GET, "/", hello, NULL));
     assert_ok(w->f.cx, cv_router_add(w->f.cx, w->f.router, CV_GET, "/wait", wait_for_gate, w));
     *state = w;
@@ -56,7 +56,7 @@ static int tear_down(void **state)
         cv_server_stop(w->f.cx, w->servers[i]);
     cv_listener_close(w->listener);
     fixture_done(&w->f);
-    rmdir(w->folder);
+    test_folder_remove(w->folder);
     free(w);
     return 0;
 }

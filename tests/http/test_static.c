@@ -1,4 +1,5 @@
 #include "client.h"
+#include "folder.h"
 
 #include "http/files/file.h"
 
@@ -44,9 +45,7 @@ static int setup(void **state)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     fixture_init(&w->f);
-    const char *base = getenv("TMPDIR");
-    snprintf(w->root, sizeof w->root, "%.40s/covet-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(w->root));
+    test_folder_make(w->root);
     make_folder(w, "site");
     make_folder(w, "site/docs");
     make_folder(w, "site/empty");
@@ -67,10 +66,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     world *w = *state;
-    char command[128];
     fixture_done(&w->f);
-    snprintf(command, sizeof command, "rm -rf '%s'", w->root);
-    assert_int_equal(system(command), 0);
+    test_folder_remove(w->root);
     free(w);
     return 0;
 }

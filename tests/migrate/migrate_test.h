@@ -2,13 +2,12 @@
 #ifndef COVET_TESTS_MIGRATE_TEST_H
 #define COVET_TESTS_MIGRATE_TEST_H
 
-#include "test.h"
+#include "folder.h"
 
 #include <covet/lane.h>
 #include <covet/migrate.h>
 #include <covet/runtime.h>
 #include <covet/transaction.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,20 +40,14 @@ typedef struct folder {
 
 static inline folder make_folder(void)
 {
-    folder f = {"/tmp/covet-migrate-XXXXXX"};
-    assert_non_null(mkdtemp(f.path));
+    folder f;
+    test_folder_make(f.path);
     return f;
-}
-
-static inline int remove_entry(const char *path, const struct stat *status, int flag, struct FTW *walk)
-{
-    (void)status, (void)flag, (void)walk;
-    return remove(path);
 }
 
 static inline void remove_folder(const folder *f)
 {
-    nftw(f->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    test_folder_remove(f->path);
 }
 
 /** Write LABEL/NAME into the folder. */

@@ -1,9 +1,7 @@
 #include "library.h"
+#include "folder.h"
 #include "orm_tables.h"
 #include "postgres_server.h"
-
-#include <dirent.h>
-#include <unistd.h>
 
 CV_MODEL(country, "countries", CV_CHAR(code, .max_length = 2, .primary_key = true), CV_CHAR(name, .max_length = 50))
 
@@ -46,8 +44,7 @@ static bool choose_url(library *lib, const char *engine)
 {
     if (strcmp(engine, "postgres") == 0)
         return test_database_create("orm", lib->url);
-    strcpy(lib->folder, "/tmp/covet-orm-XXXXXX");
-    assert_non_null(mkdtemp(lib->folder));
+    test_folder_make(lib->folder);
     snprintf(lib->url, sizeof lib->url, "sqlite:///%s/test.db", lib->folder);
     return true;
 }
@@ -65,28 +62,13 @@ bool library_open(library *lib, const char *engine)
     return true;
 }
 
-static void remove_folder(const char *folder)
-{
-    DIR *dir = *folder ? opendir(folder) : NULL;
-    if (!dir)
-        return;
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(path);
-    }
-    closedir(dir);
-    rmdir(folder);
-}
-
 void library_close(library *lib)
 {
     cv_db_close(lib->cx, lib->db);
     cv_runtime_free(lib->cx);
     cv_registry_free(lib->registry);
     if (*lib->folder)
-        remove_folder(lib->folder);
+        test_folder_remove(lib->folder);
     else
         test_database_drop(lib->url);
 }
