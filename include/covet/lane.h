@@ -1,8 +1,9 @@
 /* Lanes: bounded groups of threads for work that blocks, and name resolution on one of them.
  *
- * Each runtime has three lanes of its own, so that a flood in one cannot stop another: CV_LANE_NAMES (getaddrinfo),
- * CV_LANE_FILES (files, blocking engines), CV_LANE_CPU (password hashing and the like). Threads are made when first
- * needed. A full queue refuses with CV_E_BUSY rather than growing. */
+ * Each runtime has four lanes of its own, so that a flood in one cannot stop another: CV_LANE_NAMES (getaddrinfo),
+ * CV_LANE_FILES (files), CV_LANE_CPU (password hashing and the like), CV_LANE_DATABASE (the files and the long
+ * statements of embedded databases: a commit must not wait behind downloads). Threads are made when first needed. A
+ * full queue refuses with CV_E_BUSY rather than growing. */
 #ifndef COVET_LANE_H
 #define COVET_LANE_H
 
@@ -12,7 +13,7 @@ struct sockaddr;
 
 CV_BEGIN_DECLS
 
-typedef enum cv_lane { CV_LANE_NAMES, CV_LANE_FILES, CV_LANE_CPU } cv_lane;
+typedef enum cv_lane { CV_LANE_NAMES, CV_LANE_FILES, CV_LANE_CPU, CV_LANE_DATABASE } cv_lane;
 
 /** Run `fn(arg)` on a thread of the lane and wait for its result, which must be 0 or an error code and is returned. The
  *  function must not touch the context or any fiber object. Suspends.

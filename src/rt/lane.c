@@ -14,7 +14,14 @@
 #include <string.h>
 #include <time.h>
 
-enum { LANES = CV__LANES, QUEUE_LIMIT = 1024, NAME_THREADS = 2, FILE_THREADS = 4, MOST_THREADS = 64 };
+enum {
+    LANES = CV__LANES,
+    QUEUE_LIMIT = 1024,
+    NAME_THREADS = 2,
+    FILE_THREADS = 4,
+    DATABASE_THREADS = 16,
+    MOST_THREADS = 64
+};
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
@@ -108,6 +115,7 @@ static struct cv__lanes *make_lanes(struct cv_runtime *rt)
     lanes->lanes[CV_LANE_NAMES].most_threads = NAME_THREADS;
     lanes->lanes[CV_LANE_FILES].most_threads = FILE_THREADS;
     lanes->lanes[CV_LANE_CPU].most_threads = cpu_threads();
+    lanes->lanes[CV_LANE_DATABASE].most_threads = DATABASE_THREADS;
     return lanes;
 }
 
@@ -261,7 +269,7 @@ static void abandon(cv_ctx *cx, struct cv__lanes *lanes, struct lane *lane, stru
 
 static int start_job(cv_ctx *cx, struct cv__lanes *lanes, struct lane *lane, struct job *job)
 {
-    static const char *const names[LANES] = {"names", "files", "cpu"};
+    static const char *const names[LANES] = {"names", "files", "cpu", "database"};
     int rc = enqueue(lanes, lane, job);
     if (rc < 0) {
         const char *why = rc == CV_E_BUSY ? "its queue is full" : "no thread could be made";
@@ -273,9 +281,8 @@ static int start_job(cv_ctx *cx, struct cv__lanes *lanes, struct lane *lane, str
     return 0;
 }
 
-static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, bool *ret_started)
+static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, bool to_its_end, bool *ret_started)
 {
-    CV_TRY(cv__wait_check(cx, "hand work to a lane"));
     struct cv_runtime *rt = cx->runtime;
     if (!rt->lanes)
         rt->lanes = make_lanes(rt);
@@ -297,7 +304,7 @@ static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, boo
         return rc;
     }
     *ret_started = true;
-    rc = cv__wait(cx, &waiter);
+    rc = to_its_end ? cv__wait_uninterruptible(cx, &waiter) : cv__wait(cx, &waiter);
     if (!waiter.woken)
         abandon(cx, rt->lanes, lane, job);
     return rc;
@@ -307,7 +314,9 @@ int cv_offload(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg, void (
 {
     struct job job = {.fn = fn, .arg = arg, .dispose = dispose};
     bool started = false;
-    int rc = offload(cx, lane, &job, &started);
+    int rc = cv__wait_check(cx, "hand work to a lane");
+    if (rc == 0)
+        rc = offload(cx, lane, &job, false, &started);
     if (!started && dispose)
         dispose(arg);
     return rc;
@@ -317,7 +326,17 @@ int cv_offload_stoppable(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *a
 {
     struct job job = {.fn = fn, .arg = arg, .stop = stop};
     bool started = false;
-    return offload(cx, lane, &job, &started);
+    CV_TRY(cv__wait_check(cx, "hand work to a lane"));
+    return offload(cx, lane, &job, false, &started);
+}
+
+int cv__offload_to_end(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg)
+{
+    struct job job = {.fn = fn, .arg = arg};
+    bool started = false;
+    if (!cv__may_wait(cx, "hand work to a lane"))
+        return CV_E_CONTEXT;
+    return offload(cx, lane, &job, true, &started);
 }
 
 void cv__lanes_stats(const struct cv_runtime *rt, cv__lane_stats ret_stats[CV__LANES])

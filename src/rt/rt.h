@@ -180,6 +180,10 @@ void cv__pool_free(struct cv_runtime *rt);
 
 /* wait.c */
 
+/** Whether this context may suspend here; CV_E_CONTEXT is reported when it may not. `what` as for cv__wait_check, which
+ *  also looks at deadline and cancellation. */
+CV_CHECKED bool cv__may_wait(cv_ctx *cx, const char *what);
+
 /** End the fiber's present wait early with CV_E_TIMEOUT or CV_E_CANCELLED; no effect unless it waits interruptibly. */
 void cv__interrupt(struct cv_fiber *fiber, int code);
 
@@ -228,7 +232,7 @@ void cv__rt_metrics_end(struct cv_runtime *rt);
 
 /* lane.c */
 
-enum { CV__LANES = 3 };
+enum { CV__LANES = 4 };
 
 typedef struct cv__lane_stats {
     size_t queued, threads, busy;

@@ -29,6 +29,11 @@ static struct cv_fiber *allowed(cv_ctx *cx, const char *what)
     return NULL;
 }
 
+bool cv__may_wait(cv_ctx *cx, const char *what)
+{
+    return allowed(cx, what) != NULL;
+}
+
 static bool is_cancel_due(const struct cv_fiber *self)
 {
     return self->cancel == CV__CANCEL_REQUESTED && self->shield_until_ns == 0;

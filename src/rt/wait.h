@@ -14,6 +14,7 @@
 #include "rt/timers.h"
 #include <covet/ctx.h>
 #include <covet/fiber.h>
+#include <covet/lane.h>
 #include <covet/list.h>
 #include <uv.h>
 
@@ -102,6 +103,11 @@ int64_t cv__loop_now_ns(const cv_ctx *cx);
  * NUL for a dump, outside the fiber; NULL: nothing to add. No effect in the main context. */
 void cv__fiber_tell(cv_ctx *cx, const char *name, void (*describe)(const void *arg, char *text, size_t size),
                     const void *arg);
+
+/** cv_offload beyond deadline and cancellation, for work under frames that cannot be left, such as a callback of an
+ *  engine: `fn(arg)` has ended when the call returns its result. Suspends. Without it having run: CV_E_BUSY,
+ * CV_E_SYSTEM, CV_E_NOMEM, CV_E_CONTEXT, each with a story. */
+CV_CHECKED int cv__offload_to_end(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg);
 
 /** Count input, output or other outside work under way: while there is any, a simulated clock does not jump. Server
  *  sockets that merely listen are not counted. */

@@ -1,6 +1,7 @@
 /* Lanes: work off the loop, its bounds, and who frees its argument. */
 #include "rt_test.h"
 
+#include "rt/wait.h"
 #include <covet/lane.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -229,6 +230,41 @@ static void work_under_way_is_told_to_stop_when_the_wait_ends_early(void **state
     assert_int_equal(open.disposed, 0);
 }
 
+struct to_end {
+    struct gate *gate;
+    int code;
+};
+
+static int offload_to_end(cv_ctx *cx, void *arg)
+{
+    struct to_end *own = arg;
+    CV_WITHIN(cx, 0)
+    {
+        own->code = cv__offload_to_end(cx, CV_LANE_DATABASE, pass, own->gate);
+    }
+    return 0;
+}
+
+static void work_that_cannot_be_left_is_begun_and_ended_beyond_deadline_and_cancellation(void **state)
+{
+    cv_ctx *cx = *state;
+    struct gate gate;
+    init_gate(&gate, false);
+    struct to_end own = {&gate, 1};
+    cv_fiber *fiber;
+    assert_ok(cx, cv_spawn(cx, "offload", offload_to_end, &own, &fiber));
+    assert_ok(cx, cv_yield(cx));
+    await_inside(&gate, 1);
+    cv_cancel(fiber);
+    for (int i = 0; i < 10; i++)
+        assert_ok(cx, cv_yield(cx));
+    assert_int_equal(own.code, 1);
+    open_gate(&gate);
+    assert_ok(cx, cv_join(cx, fiber, NULL));
+    assert_int_equal(own.code, 0);
+    assert_int_equal(gate.runs, 1);
+}
+
 static void refused_work_is_disposed_of(void **state)
 {
     cv_ctx *cx = *state;
@@ -327,6 +363,7 @@ int main(void)
         runtime_test(abandoned_work_under_way_is_disposed_of_when_it_ends),
         runtime_test(without_dispose_the_call_waits_for_work_under_way),
         runtime_test(work_under_way_is_told_to_stop_when_the_wait_ends_early),
+        runtime_test(work_that_cannot_be_left_is_begun_and_ended_beyond_deadline_and_cancellation),
         runtime_test(refused_work_is_disposed_of),
         runtime_test(the_simulated_clock_stands_still_while_work_is_under_way),
         cmocka_unit_test(a_runtime_waits_for_abandoned_work_when_it_ends),

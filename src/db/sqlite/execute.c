@@ -11,9 +11,21 @@ static cv__sqlite_statement *statement_of(cv__cursor *cursor)
     return cv_list_entry(cursor, cv__sqlite_statement, cursor);
 }
 
+static int step_on_lane(sqlite3 *db, void *arg)
+{
+    (void)db;
+    return sqlite3_step(arg);
+}
+
+/* The result of SQLite, or a code of ours (negative) when the step was not begun. */
 static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement)
 {
     statement->running = true;
+    if (statement->is_long && !conn->rows) {
+        int on_lane = SQLITE_OK;
+        CV_TRY(cv__sqlite_on_lane(cx, conn, step_on_lane, statement->handle, &on_lane));
+        return on_lane;
+    }
     cv__sqlite_enter(cx, conn);
     int rc = sqlite3_step(statement->handle);
     cv__sqlite_leave(conn);
@@ -23,7 +35,7 @@ static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *stateme
 /* After a failure SQLite may have rolled back the whole transaction by itself. */
 static int fail_step(cv_ctx *cx, cv__sqlite_conn *conn, int rc)
 {
-    int code = conn->rows_failed ? conn->rows_failed : cv__sqlite_fail(cx, conn, rc, run_it);
+    int code = rc < 0 ? rc : conn->rows_failed ? conn->rows_failed : cv__sqlite_fail(cx, conn, rc, run_it);
     conn->head.in_transaction = sqlite3_get_autocommit(conn->db) == 0;
     return code;
 }

@@ -10,6 +10,7 @@
 #include "db/db_driver.h"
 #include "db/statement_cache.h"
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 /** What all connections of one database share: the checked options. */
 typedef struct cv__sqlite_shared {
@@ -35,6 +36,9 @@ typedef struct cv__sqlite_conn {
     int stop_code;          /* why a handler stopped it */
     int64_t slice_began_ns; /* 0: not yet known */
     int64_t lock_wait_began_ns;
+    /* of the call under way on a lane, where `cx` is NULL: */
+    bool on_lane;
+    atomic_bool stop_on_lane; /* deadline or cancellation: end soon */
 } cv__sqlite_conn;
 
 /** A prepared statement with its cursor: a statement in use is prepared a second time rather than shared. */
@@ -44,6 +48,7 @@ typedef struct cv__sqlite_statement {
     cv_link open_link;
     sqlite3_stmt *handle;
     bool read_only, is_pragma;
+    bool is_long;              /* has long steps that give no chance to yield: runs on a lane */
     int reprepared;            /* how often SQLite has prepared it again when names and types were read */
     char **names;              /* one block with the texts */
     cv__column_type *declared; /* as the columns are declared; made when first wanted */
@@ -69,6 +74,18 @@ void cv__sqlite_leave(cv__sqlite_conn *conn);
 
 /** Install the busy and the progress handler. */
 void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
+
+/** Run calls of SQLite on a thread of the lane for databases, for what takes long and gives no chance to yield: `fn(db,
+ *  arg)` may use the connection as it likes, and nothing of the context; what it returns, a code of SQLite, becomes
+ *  `*ret_sqlite_code`. The connection is borrowed by the caller, so nobody else touches it meanwhile. Deadline and
+ *  cancellation interrupt the statement under way there, and cv__sqlite_fail then tells of them. 0 when `fn` has ended,
+ *  whatever it returned; an error, with a story, when it was not begun. Suspends until `fn` has ended. */
+CV_CHECKED int cv__sqlite_on_lane(cv_ctx *cx, cv__sqlite_conn *conn, int (*fn)(sqlite3 *db, void *arg), void *arg,
+                                  int *ret_sqlite_code);
+
+/** Whether a statement may have steps that are long without calling the progress handler: schema changes, VACUUM,
+ *  deleting all rows, checks of the file. By its words; no statement is judged wrongly so that it could not run. */
+bool cv__sqlite_is_long(cv_str sql);
 
 /** Register the SQL functions of Covet. Returns a code of SQLite. */
 int cv__sqlite_register_functions(sqlite3 *db);
