@@ -49,6 +49,7 @@ typedef struct cv_ctx cv_ctx;
     X(CV_E_RESOLVE, -37, "name not resolved", "the host name could not be resolved")                                   \
     X(CV_E_CONNECTION_LOST, -38, "connection lost", "the peer closed or reset the connection")                         \
     X(CV_E_END, -39, "end of data", "a stream ended where more was expected")                                          \
+    X(CV_E_TLS, -40, "no secure connection", "TLS is wanted and not offered, or a certificate is not accepted")        \
     /* database */                                                                                                     \
     X(CV_E_DB, -50, "database error", "an error of the engine without a code of its own")                              \
     X(CV_E_SQL, -51, "invalid statement", "the engine rejected the statement")                                         \
@@ -71,6 +72,7 @@ typedef struct cv_ctx cv_ctx;
     X(CV_E_IN_TRANSACTION, -67, "inside a transaction", "the call is not allowed inside an open transaction")          \
     X(CV_E_NO_TRANSACTION, -68, "no transaction", "the call needs an open transaction")                                \
     X(CV_E_NO_DATABASE, -69, "no database", "the context has no database")                                             \
+    X(CV_E_NO_SERVER, -70, "no server ready", "no host of the database is up, and what target_session_attrs asks for") \
     X(CV_E_COMMIT_UNKNOWN, -71, "outcome of the commit unknown",                                                       \
       "the connection was lost after COMMIT was sent: the changes may or may not be stored")                           \
     X(CV_E_RETRY_BUDGET, -72, "retry budget used up", "too many calls fail already: trying again would only add load") \

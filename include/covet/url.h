@@ -8,21 +8,33 @@
 
 CV_BEGIN_DECLS
 
+/** A host of a URL that may name several. */
+typedef struct cv_url_host {
+    const char *name; /* decoded, without the brackets of an IPv6 address; NULL when it is missing */
+    int port;         /* 0 when it is missing */
+} cv_url_host;
+
+/** The most hosts that one URL may name. */
+#define CV_URL_MAX_HOSTS 32
+
 /** The parts of a URL. Strings are decoded and NUL-terminated, in the context's arena; missing parts are NULL, a
  * missing port is 0. `path` keeps its leading slash; for "sqlite:///app.db" it is "/app.db". */
 typedef struct cv_url {
     const char *scheme; /* lower case */
     const char *user;
     const char *password;
-    const char *host; /* without the brackets of an IPv6 address */
+    const char *host; /* without the brackets of an IPv6 address; the first of several */
     int port;
+    const cv_url_host *hosts; /* all of them, in order; with one host it is that one, without a host there are none */
+    size_t host_count;
     const char *path;
     const char *query; /* not decoded, without the question mark */
     const char *fragment;
 } cv_url;
 
-/** Parse `scheme://[user[:password]@][host][:port][/path][?query][#fragment]`. CV_E_SYNTAX with the reason; the
- * password never appears in the message. */
+/** Parse `scheme://[user[:password]@][host][:port][,host[:port]]...[/path][?query][#fragment]`: databases have several
+ * hosts, separated by commas, at most CV_URL_MAX_HOSTS. CV_E_SYNTAX with the reason; the password never appears in the
+ * message. */
 CV_API CV_CHECKED int cv_url_parse(cv_ctx *cx, cv_str text, cv_url *ret_url);
 
 /** The URL as text with the password replaced by "***", for logs; in the arena, NULL (reported) without memory. */

@@ -68,6 +68,7 @@ bool cv_error_is_transient(int code)
     case CV_E_CONNECTION_LOST:
     case CV_E_LOCKED:
     case CV_E_TOO_MANY_CONNECTIONS:
+    case CV_E_NO_SERVER:
     case CV_E_POOL_TIMEOUT:
     case CV_E_SERIALIZATION:
     case CV_E_DEADLOCK:

@@ -94,7 +94,11 @@ int cv_query_string_next(cv_ctx *cx, cv_str query, size_t *position, cv_str *ret
 
 /* The parts of a URL as written. */
 struct pieces {
-    cv_str scheme, user, password, host, port, path, query, fragment;
+    cv_str scheme, user, password, path, query, fragment;
+    struct {
+        cv_str name, port;
+    } hosts[CV_URL_MAX_HOSTS];
+    size_t host_count;
 };
 
 /* Cut `*text` at the first of `marks`: the part before it is returned, `*text` keeps the rest with the mark. */
@@ -171,18 +175,18 @@ static int split_user(cv_ctx *cx, cv_str *authority, struct pieces *p)
     return 0;
 }
 
-static int split_bracketed(cv_ctx *cx, cv_str authority, struct pieces *p)
+static int split_bracketed(cv_ctx *cx, cv_str text, cv_str *ret_host, cv_str *ret_port)
 {
-    cv_str rest = without_first(authority);
-    p->host = cut_before(&rest, "]");
-    bool good = rest.len && p->host.len && (rest.len == 1 || rest.ptr[1] == ':');
-    for (size_t i = 0; i < p->host.len && good; i++) {
-        char c = p->host.ptr[i];
+    cv_str rest = without_first(text), host = cut_before(&rest, "]");
+    bool good = rest.len && host.len && (rest.len == 1 || rest.ptr[1] == ':');
+    for (size_t i = 0; i < host.len && good; i++) {
+        char c = host.ptr[i];
         good = hex_digit(c) >= 0 || c == ':' || c == '.';
     }
     if (!good)
         return cv_fail(cx, CV_E_SYNTAX, "a host in brackets must be an IPv6 address");
-    p->port = cv_str_sub(rest, 2, rest.len);
+    *ret_host = host;
+    *ret_port = cv_str_sub(rest, 2, rest.len);
     return 0;
 }
 
@@ -196,13 +200,27 @@ static int check_host(cv_ctx *cx, cv_str host)
     return 0;
 }
 
-static int split_host(cv_ctx *cx, cv_str authority, struct pieces *p)
+static int split_host(cv_ctx *cx, cv_str text, cv_str *ret_host, cv_str *ret_port)
 {
-    if (starts_with(authority, '['))
-        return split_bracketed(cx, authority, p);
-    p->host = cut_before(&authority, ":");
-    p->port = without_first(authority);
-    return check_host(cx, p->host);
+    if (starts_with(text, '['))
+        return split_bracketed(cx, text, ret_host, ret_port);
+    *ret_host = cut_before(&text, ":");
+    *ret_port = without_first(text);
+    return check_host(cx, *ret_host);
+}
+
+static int split_hosts(cv_ctx *cx, cv_str authority, struct pieces *p)
+{
+    for (;;) {
+        cv_str one = cut_before(&authority, ",");
+        if (p->host_count == CV_URL_MAX_HOSTS)
+            return cv_fail(cx, CV_E_SYNTAX, "a URL must not name more than %d hosts", CV_URL_MAX_HOSTS);
+        CV_TRY(split_host(cx, one, &p->hosts[p->host_count].name, &p->hosts[p->host_count].port));
+        p->host_count++;
+        if (!starts_with(authority, ','))
+            return 0;
+        authority = without_first(authority);
+    }
 }
 
 static int split(cv_ctx *cx, cv_str text, struct pieces *p)
@@ -213,7 +231,7 @@ static int split(cv_ctx *cx, cv_str text, struct pieces *p)
     CV_TRY(split_scheme(cx, &rest, p));
     cv_str authority = cut_before(&rest, "/?#");
     CV_TRY(split_user(cx, &authority, p));
-    CV_TRY(split_host(cx, authority, p));
+    CV_TRY(split_hosts(cx, authority, p));
     p->path = cut_before(&rest, "?#");
     if (starts_with(rest, '?')) {
         rest = without_first(rest);
@@ -270,16 +288,32 @@ static int lower_scheme(cv_ctx *cx, cv_str scheme, const char **ret_scheme)
     return 0;
 }
 
+/* A URL without a host has none; one with several may leave out the name of any. */
+static int decode_hosts(cv_ctx *cx, const struct pieces *p, cv_url *url)
+{
+    cv_url_host *hosts = cv_zalloc(cx, p->host_count, sizeof *hosts);
+    if (!hosts)
+        return CV_E_NOMEM;
+    for (size_t i = 0; i < p->host_count; i++) {
+        CV_TRY(parse_port(cx, p->hosts[i].port, &hosts[i].port));
+        CV_TRY(decode_part(cx, p->hosts[i].name, false, "host", &hosts[i].name));
+    }
+    url->host = hosts[0].name;
+    url->port = hosts[0].port;
+    url->hosts = hosts;
+    url->host_count = p->host_count > 1 || hosts[0].name || hosts[0].port ? p->host_count : 0;
+    return 0;
+}
+
 int cv_url_parse(cv_ctx *cx, cv_str text, cv_url *ret_url)
 {
     struct pieces p;
     cv_url url = {0};
     CV_TRY(split(cx, text, &p));
-    CV_TRY(parse_port(cx, p.port, &url.port));
+    CV_TRY(decode_hosts(cx, &p, &url));
     CV_TRY(lower_scheme(cx, p.scheme, &url.scheme));
     CV_TRY(decode_part(cx, p.user, false, "user name", &url.user));
     CV_TRY(decode_part(cx, p.password, true, "password", &url.password));
-    CV_TRY(decode_part(cx, p.host, false, "host", &url.host));
     CV_TRY(decode_part(cx, p.path, false, "path", &url.path));
     CV_TRY(decode_part(cx, p.fragment, true, "fragment", &url.fragment));
     if (p.query.ptr) {

@@ -60,6 +60,7 @@ int cv_http_status(int error_code)
     case CV_E_CONNECTION_LOST:
     case CV_E_REFUSED:
     case CV_E_UNREACHABLE:
+    case CV_E_NO_SERVER:
         return 503;
     default:
         return 500;

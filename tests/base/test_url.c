@@ -313,6 +313,43 @@ static void hosts_are_where_browsers_see_them(void **state)
     assert_true(agreed >= 50);
 }
 
+static void several_hosts_keep_their_order_and_ports(void **state)
+{
+    (void)state;
+    cv_url url;
+    assert_ok(cx, cv_url_parse(cx, CV_STR("postgres://u:p@a.example:5433,[::1]:5434,%2Frun%2Fpg,:5435/db"), &url));
+    assert_int_equal(url.host_count, 4);
+    assert_string_equal(url.host, "a.example");
+    assert_int_equal(url.port, 5433);
+    assert_string_equal(url.hosts[0].name, "a.example");
+    assert_string_equal(url.hosts[1].name, "::1");
+    assert_int_equal(url.hosts[1].port, 5434);
+    assert_string_equal(url.hosts[2].name, "/run/pg");
+    assert_int_equal(url.hosts[2].port, 0);
+    assert_null(url.hosts[3].name);
+    assert_int_equal(url.hosts[3].port, 5435);
+    assert_string_equal(url.path, "/db");
+    assert_ok(cx, cv_url_parse(cx, CV_STR("postgres://one/db"), &url));
+    assert_int_equal(url.host_count, 1);
+    assert_ok(cx, cv_url_parse(cx, CV_STR("sqlite:///file.db"), &url));
+    assert_int_equal(url.host_count, 0);
+    assert_fails(cx, cv_url_parse(cx, CV_STR("postgres://a:1,b:x/db"), &url), CV_E_SYNTAX, "port");
+    assert_fails(cx, cv_url_parse(cx, CV_STR("postgres://a,[b/db"), &url), CV_E_SYNTAX, "brackets");
+}
+
+static void more_hosts_than_the_limit_are_refused(void **state)
+{
+    (void)state;
+    cv_url url;
+    char text[CV_URL_MAX_HOSTS * 2 + 32] = "p://h";
+    for (int i = 1; i < CV_URL_MAX_HOSTS; i++)
+        strcat(text, ",h");
+    assert_ok(cx, cv_url_parse(cx, cv_str_of(text), &url));
+    assert_int_equal(url.host_count, CV_URL_MAX_HOSTS);
+    strcat(text, ",h");
+    assert_fails(cx, cv_url_parse(cx, cv_str_of(text), &url), CV_E_SYNTAX, "more than 32 hosts");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -321,6 +358,8 @@ int main(void)
         TEST(every_part_is_found),
         TEST(missing_parts_are_null),
         TEST(addresses_in_brackets_lose_them),
+        TEST(several_hosts_keep_their_order_and_ports),
+        TEST(more_hosts_than_the_limit_are_refused),
         TEST(marks_belong_to_the_part_they_stand_in),
         TEST(malformed_urls_are_refused_with_the_reason),
         TEST(a_password_never_appears_in_a_message),

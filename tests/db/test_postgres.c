@@ -74,8 +74,8 @@ static void unknown_options_are_refused_by_name(void **state)
 static void bad_values_of_options_are_refused(void **state)
 {
     fixture *f = fixture_of(state);
-    assert_open_fails(f, "sslmode=perhaps", CV_E_DB, "sslmode");
-    assert_open_fails(f, "sslmode=require", CV_E_DB, "SSL");
+    assert_open_fails(f, "sslmode=perhaps", CV_E_CONFIG, "sslmode");
+    assert_open_fails(f, "sslmode=require", CV_E_TLS, "SSL");
 }
 
 static void options_reach_the_session(void **state)

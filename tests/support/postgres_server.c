@@ -158,7 +158,9 @@ static void write_hba(const test_server *server)
     path_in(server, "data/pg_hba.conf", path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
-    fputs("local all app trust\nhost all app 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n", file);
+    fputs("local all app trust\nlocal replication app trust\nhost all app 127.0.0.1/32 trust\nhost all all "
+          "127.0.0.1/32 scram-sha-256\n",
+          file);
     fclose(file);
 }
 
@@ -199,6 +201,68 @@ void test_server_start(test_server *server)
         rc = run(server, "pg_ctl", start);
     }
     assert_int_equal(rc, 0);
+}
+
+void test_server_stop(test_server *server)
+{
+    const char *const stop[] = {"pg_ctl", "-D", "data", "-m", "fast", "-w", "-t", "60", "stop", NULL};
+    assert_int_equal(run(server, "pg_ctl", stop), 0);
+}
+
+void test_server_write(const test_server *server, const char *name, const char *text)
+{
+    char path[192], in_data[128];
+    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+    snprintf(in_data, sizeof in_data, "data/%s", name);
+    path_in(server, in_data, path);
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    if (nobody)
+        assert_int_equal(fchown(fd, nobody->pw_uid, nobody->pw_gid), 0);
+    close(fd);
+}
+
+/* The moment at which the server last read its settings, as it tells a session. */
+static void ask_load_time(const test_server *server, char ret_time[64])
+{
+    char url[TEST_URL_BYTES];
+    snprintf(url, sizeof url, "postgres:///app?host=%s/sock&port=%d&user=app", server->folder, server->port);
+    PGconn *session = test_session_open(url);
+    snprintf(ret_time, 64, "%s", test_session_run(session, "SELECT pg_conf_load_time()"));
+    PQfinish(session);
+}
+
+void test_server_reload(test_server *server)
+{
+    const char *const reload[] = {"pg_ctl", "-D", "data", "reload", NULL};
+    char before[64], after[64];
+    ask_load_time(server, before);
+    assert_int_equal(run(server, "pg_ctl", reload), 0);
+    do
+        ask_load_time(server, after);
+    while (strcmp(before, after) == 0);
+}
+
+void test_server_replicate(const test_server *primary, test_server *replica)
+{
+    char sock[192], port[16];
+    *replica = (test_server){0};
+    assert_true(find_programs(replica));
+    make_folder(replica);
+    path_in(primary, "sock", sock);
+    snprintf(port, sizeof port, "%d", primary->port);
+    const char *const copy[] = {"pg_basebackup", "-D", "data", "-h",     sock, "-p",   port,        "-U",
+                                "app",           "-R", "-X",   "stream", "-c", "fast", "--no-sync", NULL};
+    assert_int_equal(run(replica, "pg_basebackup", copy), 0);
+    test_server_start(replica);
+}
+
+void test_server_promote(test_server *replica)
+{
+    const char *const promote[] = {"pg_ctl", "-D", "data", "-w", "-t", "60", "promote", NULL};
+    assert_int_equal(run(replica, "pg_ctl", promote), 0);
 }
 
 static pid_t postmaster(const test_server *server)

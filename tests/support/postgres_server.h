@@ -34,6 +34,20 @@ bool test_server_create(test_server *server);
 void test_server_destroy(test_server *server);
 
 void test_server_start(test_server *server);
+/** Stop it in order; its port stays its own. */
+void test_server_stop(test_server *server);
+
+/** Write a file of the cluster: "postgresql.auto.conf" for settings, "pg_hba.conf", "server.key"; readable by the
+ *  server's user alone. Most settings need test_server_reload or a stop and a start. */
+void test_server_write(const test_server *server, const char *name, const char *text);
+/** Have it read its settings again, and wait until it has. */
+void test_server_reload(test_server *server);
+
+/** Create and start a replica of a running server. */
+void test_server_replicate(const test_server *primary, test_server *replica);
+/** Make a replica a primary. */
+void test_server_promote(test_server *replica);
+
 /** Kill the server and all its processes as a power cut would. */
 void test_server_kill(test_server *server);
 /** Stop (SIGSTOP) and continue all its processes: connections stay, nothing answers. */

@@ -1,11 +1,10 @@
 /* Making, checking and closing connections.
  *
- * libpq resolves names inside PQconnectStart, which would block the loop: names are resolved beforehand, and libpq gets
- * the address, with the name beside it for certificates. */
+ * libpq would resolve names inside PQconnectStart, and block the loop: it gets an address, with the name beside it,
+ * which is what certificates are compared with. */
 #include "db/postgres/postgres.h"
 #include <covet/fiber.h>
-#include <covet/lane.h>
-#include <netdb.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -15,15 +14,32 @@ static void ignore_notice(void *arg, const PGresult *notice)
     (void)notice;
 }
 
+/* One step of libpq's state machine. While TLS is being set up libpq frees its TLS session with the failure, and the
+ * reason with it: so it is held meanwhile. */
+static PostgresPollingStatusType step(PGconn *pg, cv__pg_handshake *handshake)
+{
+    bool shaking = PQstatus(pg) == CONNECTION_SSL_STARTUP;
+    SSL *tls = shaking ? PQsslStruct(pg, "OpenSSL") : NULL;
+    if (tls)
+        SSL_up_ref(tls);
+    PostgresPollingStatusType status = PQconnectPoll(pg);
+    handshake->failed = shaking && status == PGRES_POLLING_FAILED;
+    long verdict = tls ? SSL_get_verify_result(tls) : X509_V_OK;
+    if (handshake->failed && verdict != X509_V_OK)
+        handshake->reason = X509_verify_cert_error_string(verdict);
+    SSL_free(tls);
+    return status;
+}
+
 /* Drive libpq's state machine until the connection stands or cannot. The socket may change from step to step. */
-static int drive(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_status)
+static int drive(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_status, cv__pg_handshake *ret_handshake)
 {
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING) {
         int rc = cv__wait_fd(cx, PQsocket(conn->pg), status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE, NULL);
         if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT)
             return rc;
-        status = PQconnectPoll(conn->pg);
+        status = step(conn->pg, ret_handshake);
         if (rc < 0 && (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING))
             return rc;
         if (rc < 0)
@@ -33,7 +49,7 @@ static int drive(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_s
     return 0;
 }
 
-static void forget_pg(cv__pg_conn *conn)
+void cv__pg_hang_up(cv__pg_conn *conn)
 {
     cv__poll_free(conn->poll);
     conn->poll = NULL;
@@ -44,6 +60,7 @@ static void forget_pg(cv__pg_conn *conn)
 static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
 {
     const cv__pg_shared *shared = conn->shared;
+    const cv__pg_host *host = &shared->hosts[conn->host];
     size_t count = 0;
     while (shared->keywords[count])
         count++;
@@ -51,7 +68,9 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     if (!values)
         return CV_E_NOMEM;
     memcpy(values, shared->values, count * sizeof *values);
-    values[0] = hostaddr;
+    values[CV__PG_KEY_HOSTADDR] = hostaddr;
+    values[CV__PG_KEY_HOST] = host->name;
+    values[CV__PG_KEY_PORT] = host->port_text;
     conn->pg = PQconnectStartParams(shared->keywords, values, 0);
     if (!conn->pg)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to PostgreSQL");
@@ -60,21 +79,23 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     return 0;
 }
 
-/* One attempt. `*ret_final`: the next address would not help. */
-static int attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+int cv__pg_attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
 {
     PostgresPollingStatusType status = PGRES_POLLING_FAILED;
+    cv__pg_handshake handshake = {0};
+    cv__pg_hang_up(conn);
+    conn->base.broken = false;
     *ret_final = true;
     CV_TRY(start(cx, conn, hostaddr));
     if (PQstatus(conn->pg) == CONNECTION_BAD)
-        return cv__pg_fail_connect(cx, conn->shared, conn->pg, ret_final);
-    int rc = drive(cx, conn, &status);
+        return cv__pg_fail_connect(cx, conn, handshake, ret_final);
+    int rc = drive(cx, conn, &status, &handshake);
     *ret_final = rc == CV_E_CANCELLED || rc == CV_E_CONTEXT;
     if (rc == CV_E_TIMEOUT)
-        return cv_fail(cx, rc, "could not connect to PostgreSQL at \"%s\": no answer in time", conn->shared->place);
+        return cv_fail(cx, rc, "could not connect to PostgreSQL at \"%s\": no answer in time", cv__pg_place(conn));
     CV_TRY(rc);
     if (status != PGRES_POLLING_OK)
-        return cv__pg_fail_connect(cx, conn->shared, conn->pg, ret_final);
+        return cv__pg_fail_connect(cx, conn, handshake, ret_final);
     PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
     if (PQsetnonblocking(conn->pg, 1) != 0)
         return cv__pg_lost(cx, conn);
@@ -82,46 +103,7 @@ static int attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *re
     return cv__pg_session_start(cx, conn);
 }
 
-static int64_t share_of_time(cv_ctx *cx, size_t addresses_left)
-{
-    int64_t left = cv__deadline_left_ms(cx);
-    return left == INT64_MAX ? left : left / (int64_t)addresses_left + 1;
-}
-
-/* Try the addresses in order. One that does not answer gets its share of the time, not all of it. */
-static int attempt_all(cv_ctx *cx, cv__pg_conn *conn, const cv_address *addresses, size_t count)
-{
-    int rc = CV_E_RESOLVE;
-    bool final = false;
-    for (size_t i = 0; i < count && rc < 0 && !final; i++) {
-        char literal[NI_MAXHOST];
-        if (getnameinfo(addresses[i].address, addresses[i].length, literal, sizeof literal, NULL, 0, NI_NUMERICHOST) !=
-            0)
-            return cv_fail(cx, CV_E_RESOLVE, "the address of host \"%s\" cannot be written", conn->shared->host);
-        forget_pg(conn);
-        CV_WITHIN(cx, share_of_time(cx, count - i))
-        {
-            rc = attempt(cx, conn, literal, &final);
-        }
-    }
-    if (rc == 0)
-        cv_error_clear(cx); /* of the addresses before */
-    return rc;
-}
-
-static int establish(cv_ctx *cx, cv__pg_conn *conn)
-{
-    const cv__pg_shared *shared = conn->shared;
-    bool final;
-    if (shared->host[0] == '/')
-        return attempt(cx, conn, NULL, &final);
-    cv_address *addresses;
-    size_t count;
-    CV_TRY(cv_resolve(cx, shared->host, shared->port, &addresses, &count));
-    return attempt_all(cx, conn, addresses, count);
-}
-
-static cv__pg_conn *make(const cv__pg_shared *shared, cv__conn_role role)
+static cv__pg_conn *make(cv__pg_shared *shared, cv__conn_role role)
 {
     cv__pg_conn *conn = calloc(1, sizeof *conn);
     if (!conn)
@@ -149,7 +131,7 @@ int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_
     {
         CV_WITHIN(cx, conn->shared->connect_timeout_ms)
         {
-            rc = establish(cx, conn);
+            rc = cv__pg_connect_to_any(cx, conn);
         }
     }
     if (rc < 0) {
@@ -165,7 +147,7 @@ void cv__pg_disconnect(cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
     cv__pg_cursors_free(conn);
-    forget_pg(conn);
+    cv__pg_hang_up(conn);
     cv__statement_cache_done(&conn->statements);
     cv_buf_done(&conn->stale);
     free(conn);

@@ -1,7 +1,6 @@
 /* From SQLSTATE (ISO/IEC 9075, PostgreSQL appendix A) to codes of ours. */
 #include "db/postgres/postgres.h"
 #include <ctype.h>
-#include <errno.h>
 
 /* A prefix of an SQLSTATE and its code; more specific ones come first. */
 static const struct {
@@ -46,6 +45,7 @@ static const struct {
     {"55P03", CV_E_LOCKED},
     {"55", CV_E_STATE},
     {"57014", CV_E_TIMEOUT},
+    {"57P03", CV_E_NO_SERVER}, /* starting up, shutting down, in recovery */
     {"57P", CV_E_CONNECTION_LOST},
     {"58030", CV_E_IO},
     {"58", CV_E_SYSTEM},
@@ -128,63 +128,5 @@ int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result)
         conn->base.broken = true;
     int rc = cv_fail(cx, code, "%s", primary);
     add_story(cx, result);
-    return rc;
-}
-
-/* In the verbose form a refusal reads "... FATAL:  28P01: password authentication failed ...": the severity may be
- * translated, what follows is not. `*ret_text` is the text behind the SQLSTATE, up to the end of the line. */
-static bool find_sqlstate(const char *message, char ret_sqlstate[6], cv_str *ret_text)
-{
-    for (const char *at = message; (at = strstr(at, ":  ")); at++) {
-        const char *state = at + 3;
-        size_t len = 0;
-        while (len < 5 && (isdigit((unsigned char)state[len]) || isupper((unsigned char)state[len])))
-            len++;
-        if (len == 5 && state[5] == ':' && state[6] == ' ') {
-            memcpy(ret_sqlstate, state, 5);
-            ret_sqlstate[5] = '\0';
-            *ret_text = cv_str_make(state + 7, strcspn(state + 7, "\n"));
-            return true;
-        }
-    }
-    return false;
-}
-
-/* libpq tells system errors by their text alone. */
-static int code_of_system_text(const char *message)
-{
-    static const struct {
-        int number, code;
-    } known[] = {
-        {ECONNREFUSED, CV_E_REFUSED},       {ENOENT, CV_E_REFUSED},        {EHOSTUNREACH, CV_E_UNREACHABLE},
-        {ENETUNREACH, CV_E_UNREACHABLE},    {ETIMEDOUT, CV_E_TIMEOUT},     {EACCES, CV_E_PERMISSION},
-        {ECONNRESET, CV_E_CONNECTION_LOST}, {EPIPE, CV_E_CONNECTION_LOST},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (strstr(message, strerrordesc_np(known[i].number)))
-            return known[i].code;
-    return CV_E_DB;
-}
-
-static int fail_without_state(cv_ctx *cx, const cv__pg_shared *shared, const PGconn *pg)
-{
-    const char *message = PQerrorMessage(pg);
-    int code = PQconnectionNeedsPassword(pg) ? CV_E_AUTH : code_of_system_text(message);
-    const char *line = strstr(message, "failed: "); /* "connection to server at ... failed: reason" */
-    line = line ? line + strlen("failed: ") : message;
-    return cv_fail(cx, code, "could not connect to PostgreSQL at \"%s\": %.*s", shared->place, (int)strcspn(line, "\n"),
-                   line);
-}
-
-int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_shared *shared, const PGconn *pg, bool *ret_answered)
-{
-    char sqlstate[6];
-    cv_str text;
-    *ret_answered = find_sqlstate(PQerrorMessage(pg), sqlstate, &text);
-    if (!*ret_answered)
-        return fail_without_state(cx, shared, pg);
-    int rc = cv_fail(cx, cv__pg_error_code(sqlstate), "could not connect to PostgreSQL at \"%s\": %.*s", shared->place,
-                     CV_STR_ARG(text));
-    cv_error_place(cx, sqlstate, NULL, NULL, NULL);
     return rc;
 }

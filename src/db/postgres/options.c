@@ -1,10 +1,11 @@
-/* From a URL to what libpq is given. Only options of the list below go through: others would change what the driver
- * relies on (client_encoding), or where it connects to behind its back (service). */
+/* From a URL to what libpq is given, and to what is done here instead: hosts are tried, and judged, by hosts.c. Only
+ * options of the lists below are taken: others would change what the driver relies on (client_encoding), or where it
+ * connects to behind its back (service). */
 #include "db/postgres/postgres.h"
 #include <strings.h>
 
-/* Taken by libpq as they are. */
-static const char *const passed_on[] = {
+/* The options of a URL. Those before "host" are taken by libpq as they are. */
+static const char *const names[] = {
     "application_name",
     "channel_binding",
     "gssencmode",
@@ -26,21 +27,44 @@ static const char *const passed_on[] = {
     "sslpassword",
     "sslrootcert",
     "sslsni",
-    "target_session_attrs",
     "tcp_user_timeout",
+    /* from here on: what is done here */
+    "host",
+    "load_balance_hosts",
+    "port",
+    "read_only",
+    "target_session_attrs",
 };
-#define PASSED_ON_COUNT (sizeof passed_on / sizeof passed_on[0])
+enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 5 };
 
-/* hostaddr, host, port, user, password, dbname, client_encoding, connect_timeout */
-#define OWN_COUNT 8
-/* For queries that name an option twice. */
-#define MAX_KEYWORDS (OWN_COUNT + PASSED_ON_COUNT)
+/* Besides those passed on: hostaddr, host, port, user, password, dbname, client_encoding, target_session_attrs. */
+enum { OWN_COUNT = 8, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
+
+static const char *const targets[] = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby", NULL};
+
+/* What libpq would refuse only when it connects. */
+static const struct {
+    const char *name;
+    const char *values[7];
+} choices[] = {
+    {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+    {"ssl_min_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+    {"ssl_max_protocol_version", {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}},
+    {"channel_binding", {"disable", "prefer", "require"}},
+    {"gssencmode", {"disable", "prefer", "require"}},
+    {"load_balance_hosts", {"disable", "random"}},
+    {"read_only", {"true", "false"}},
+    {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
+};
 
 typedef struct keywords {
     cv_ctx *cx;
     cv__pg_shared *shared;
     size_t count;
     const char *user_options; /* "options" of the URL */
+    bool read_only;
+    cv_url_host hosts[CV_URL_MAX_HOSTS];
+    size_t host_count;
 } keywords;
 
 /* The index of the keyword in the list, or the end of it. */
@@ -50,6 +74,14 @@ static size_t keyword_index(const keywords *k, const char *keyword)
     while (i < k->count && strcmp(k->shared->keywords[i], keyword) != 0)
         i++;
     return i;
+}
+
+const char *cv__pg_keyword(const cv__pg_shared *shared, const char *keyword)
+{
+    for (size_t i = 0; shared->keywords[i]; i++)
+        if (strcmp(shared->keywords[i], keyword) == 0)
+            return shared->values[i];
+    return NULL;
 }
 
 /* Set a keyword, in the place of an earlier one with the name; a NULL value is left out. */
@@ -68,39 +100,107 @@ static int set_keyword(keywords *k, const char *keyword, cv_str value)
     return 0;
 }
 
-static const char *find_passed_on(cv_str name)
+static const char *find_name(cv_str name, bool *ret_passed_on)
 {
-    for (size_t i = 0; i < PASSED_ON_COUNT; i++)
-        if (cv_str_equal(cv_str_of(passed_on[i]), name))
-            return passed_on[i];
+    for (size_t i = 0; i < NAME_COUNT; i++)
+        if (cv_str_equal(cv_str_of(names[i]), name)) {
+            *ret_passed_on = i < PASSED_ON_COUNT;
+            return names[i];
+        }
     return NULL;
 }
 
-static int take_port(keywords *k, cv_str value)
+static int check_choice(keywords *k, const char *name, cv_str value)
 {
-    int64_t port;
-    if (cv_str_to_i64(value, &port) < 0 || port < 1 || port > 65535)
-        return cv_fail(k->cx, CV_E_CONFIG, "port \"%.*s\" is not between 1 and 65535", CV_STR_ARG(value));
-    k->shared->port = (int)port;
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
+        size_t count = 0;
+        if (strcmp(choices[i].name, name) != 0)
+            continue;
+        for (; choices[i].values[count]; count++)
+            if (cv_str_equal(cv_str_of(choices[i].values[count]), value))
+                return 0;
+        const char *nearest = cv_str_nearest(value, choices[i].values, count);
+        cv_fail(k->cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", name, CV_STR_ARG(value));
+        cv_error_hint(k->cx, "did you mean \"%s\"?", nearest ? nearest : choices[i].values[0]);
+        return CV_E_CONFIG;
+    }
+    return 0;
+}
+
+static int fail_too_many_hosts(keywords *k)
+{
+    return cv_fail(k->cx, CV_E_CONFIG, "the database URL names more than %d hosts", CV_URL_MAX_HOSTS);
+}
+
+/* host=a,b: in place of those of the URL, whose ports stay. */
+static int take_hosts(keywords *k, cv_str list)
+{
+    size_t count = 0;
+    for (cv_str one; cv_str_split(&list, ',', &one); count++) {
+        if (count == CV_URL_MAX_HOSTS)
+            return fail_too_many_hosts(k);
+        k->hosts[count].name = cv_arena_strndup(k->shared->arena, one.ptr, one.len);
+        if (!k->hosts[count].name)
+            return cv_fail(k->cx, CV_E_NOMEM, "no memory for the options of the database");
+    }
+    k->host_count = count > k->host_count ? count : k->host_count;
+    return 0;
+}
+
+/* port=1,2: for the hosts in turn; one alone is that of all. */
+static int take_ports(keywords *k, cv_str list)
+{
+    size_t count = 0;
+    int64_t port = 0;
+    for (cv_str one; cv_str_split(&list, ',', &one); count++) {
+        if (cv_str_to_i64(one, &port) < 0 || port < 1 || port > 65535)
+            return cv_fail(k->cx, CV_E_CONFIG, "port \"%.*s\" is not between 1 and 65535", CV_STR_ARG(one));
+        if (count == CV_URL_MAX_HOSTS)
+            return fail_too_many_hosts(k);
+        k->hosts[count].port = (int)port;
+    }
+    for (size_t i = 1; i < CV_URL_MAX_HOSTS && count == 1; i++)
+        k->hosts[i].port = (int)port;
+    k->host_count = count > k->host_count ? count : k->host_count;
+    return 0;
+}
+
+static cv__pg_target target_of(cv_str value)
+{
+    size_t i = 0;
+    while (targets[i] && !cv_str_equal(cv_str_of(targets[i]), value))
+        i++;
+    return (cv__pg_target)i;
+}
+
+static int take_own(keywords *k, const char *name, cv_str value)
+{
+    if (strcmp(name, "host") == 0)
+        return take_hosts(k, value);
+    if (strcmp(name, "port") == 0)
+        return take_ports(k, value);
+    if (strcmp(name, "load_balance_hosts") == 0)
+        k->shared->any_order = cv_str_equal(value, CV_STR("random"));
+    else if (strcmp(name, "read_only") == 0)
+        k->read_only = cv_str_equal(value, CV_STR("true"));
+    else
+        k->shared->target = target_of(value);
     return 0;
 }
 
 static int take_option(keywords *k, cv_str name, cv_str value)
 {
-    if (cv_str_equal(name, CV_STR("host"))) {
-        k->shared->host = cv_arena_strndup(k->shared->arena, value.ptr, value.len);
-        return 0;
-    }
-    if (cv_str_equal(name, CV_STR("port")))
-        return take_port(k, value);
-    const char *keyword = find_passed_on(name);
-    if (!keyword)
-        return cv__db_unknown_option(k->cx, name, passed_on, PASSED_ON_COUNT);
-    if (strcmp(keyword, "options") == 0) {
-        k->user_options = cv_arena_strndup(k->shared->arena, value.ptr, value.len);
-        return 0;
-    }
-    return set_keyword(k, keyword, value);
+    bool passed_on;
+    const char *known = find_name(name, &passed_on);
+    if (!known)
+        return cv__db_unknown_option(k->cx, name, names, NAME_COUNT);
+    CV_TRY(check_choice(k, known, value));
+    if (!passed_on)
+        return take_own(k, known, value);
+    if (strcmp(known, "options") != 0)
+        return set_keyword(k, known, value);
+    k->user_options = cv_arena_strndup(k->shared->arena, value.ptr, value.len);
+    return 0;
 }
 
 static int take_query(keywords *k, const char *query)
@@ -134,20 +234,74 @@ static cv_str path_to_name(const char *path)
     return cv_str_of(path + (*path == '/'));
 }
 
-static int set_place(keywords *k)
+static const char *place_of(cv_arena *arena, const cv__pg_host *host)
+{
+    if (host->name[0] == '/')
+        return cv_arena_printf(arena, "%s/.s.PGSQL.%d", host->name, host->port);
+    return cv_arena_printf(arena, strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name, host->port);
+}
+
+static int add_host(keywords *k, const cv_url_host *given, cv__pg_host *ret_host)
+{
+    cv_arena *arena = k->shared->arena;
+    *ret_host = (cv__pg_host){.port = given->port ? given->port : 5432};
+    ret_host->name = cv_arena_strdup(arena, given->name && *given->name ? given->name : "127.0.0.1");
+    ret_host->port_text = cv_arena_printf(arena, "%d", ret_host->port);
+    ret_host->place = ret_host->name ? place_of(arena, ret_host) : NULL;
+    return ret_host->place && ret_host->port_text ? 0 : CV_E_NOMEM;
+}
+
+static int set_hosts(keywords *k)
 {
     cv__pg_shared *shared = k->shared;
-    bool folder = shared->host[0] == '/';
-    bool colons = strchr(shared->host, ':') != NULL;
-    shared->place = folder   ? cv_arena_printf(shared->arena, "%s/.s.PGSQL.%d", shared->host, shared->port)
-                    : colons ? cv_arena_printf(shared->arena, "[%s]:%d", shared->host, shared->port)
-                             : cv_arena_printf(shared->arena, "%s:%d", shared->host, shared->port);
-    char port[8];
-    snprintf(port, sizeof port, "%d", shared->port);
-    if (!shared->place)
-        return cv_fail(k->cx, CV_E_NOMEM, "no memory for the options of the database");
-    CV_TRY(set_keyword(k, "host", cv_str_of(shared->host)));
-    return set_keyword(k, "port", cv_str_of(port));
+    shared->host_count = k->host_count ? k->host_count : 1;
+    shared->hosts = cv_arena_zalloc(shared->arena, shared->host_count, sizeof *shared->hosts);
+    int rc = shared->hosts ? 0 : CV_E_NOMEM;
+    for (size_t i = 0; i < shared->host_count && rc == 0; i++) {
+        rc = add_host(k, &k->hosts[i], &shared->hosts[i]);
+        if (rc == 0)
+            shared->place = i == 0 ? shared->hosts[0].place
+                                   : cv_arena_printf(shared->arena, "%s,%s", shared->place, shared->hosts[i].place);
+        if (!shared->place)
+            rc = CV_E_NOMEM;
+    }
+    return rc < 0 ? cv_fail(k->cx, rc, "no memory for the options of the database") : 0;
+}
+
+/* Whoever names an authority wants the server to be checked against it, by name. */
+static int set_tls_defaults(keywords *k)
+{
+    if (cv__pg_keyword(k->shared, "sslrootcert") && !cv__pg_keyword(k->shared, "sslmode"))
+        CV_TRY(set_keyword(k, "sslmode", CV_STR("verify-full")));
+    if (cv__pg_keyword(k->shared, "sslpassword"))
+        return 0;
+    /* without any, OpenSSL would ask for the password of an encrypted key on the terminal, and wait */
+    return set_keyword(k, "sslpassword", CV_STR(" "));
+}
+
+static int set_defaults(keywords *k)
+{
+    CV_TRY(set_keyword(k, "hostaddr", CV_STR("")));
+    CV_TRY(set_keyword(k, "host", CV_STR("")));
+    CV_TRY(set_keyword(k, "port", CV_STR("")));
+    CV_TRY(set_keyword(k, "application_name", CV_STR("covet")));
+    CV_TRY(set_keyword(k, "gssencmode", CV_STR("disable")));
+    return set_keyword(k, "target_session_attrs", CV_STR("any"));
+}
+
+static int set_account(keywords *k, const cv_url *url)
+{
+    CV_TRY(set_keyword(k, "user", cv_str_of(url->user)));
+    CV_TRY(set_keyword(k, "password", cv_str_of(url->password)));
+    CV_TRY(set_keyword(k, "dbname", path_to_name(url->path)));
+    return set_keyword(k, "client_encoding", CV_STR("UTF8"));
+}
+
+static int check_target(keywords *k)
+{
+    if (!k->read_only || k->shared->target != CV__PG_READ_WRITE)
+        return 0;
+    return cv_fail(k->cx, CV_E_CONFIG, "the database cannot be read-only and have target_session_attrs \"read-write\"");
 }
 
 static int fill(keywords *k, const cv_url *url, const cv_db_options *options)
@@ -155,25 +309,21 @@ static int fill(keywords *k, const cv_url *url, const cv_db_options *options)
     cv__pg_shared *shared = k->shared;
     shared->keywords = cv_arena_zalloc(shared->arena, MAX_KEYWORDS + 1, sizeof *shared->keywords);
     shared->values = cv_arena_zalloc(shared->arena, MAX_KEYWORDS + 1, sizeof *shared->values);
-    shared->host = cv_arena_strdup(shared->arena, url->host && *url->host ? url->host : "127.0.0.1");
-    shared->port = url->port ? url->port : 5432;
-    if (!shared->keywords || !shared->values || !shared->host)
+    if (!shared->keywords || !shared->values)
         return cv_fail(k->cx, CV_E_NOMEM, "no memory for the options of the database");
-    CV_TRY(set_keyword(k, "hostaddr", CV_STR("")));
-    CV_TRY(set_keyword(k, "application_name", CV_STR("covet")));
-    CV_TRY(set_keyword(k, "gssencmode", CV_STR("disable")));
+    k->host_count = url->host_count;
+    memcpy(k->hosts, url->hosts, url->host_count * sizeof *url->hosts);
+    k->read_only = options->read_only;
+    CV_TRY(set_defaults(k));
     if (url->query)
         CV_TRY(take_query(k, url->query));
-    if (!shared->host)
-        return cv_fail(k->cx, CV_E_NOMEM, "no memory for the options of the database");
-    CV_TRY(set_place(k));
-    CV_TRY(set_keyword(k, "user", cv_str_of(url->user)));
-    CV_TRY(set_keyword(k, "password", cv_str_of(url->password)));
-    CV_TRY(set_keyword(k, "dbname", path_to_name(url->path)));
-    CV_TRY(set_keyword(k, "client_encoding", CV_STR("UTF8")));
+    CV_TRY(check_target(k));
+    CV_TRY(set_hosts(k));
+    CV_TRY(set_account(k, url));
+    CV_TRY(set_tls_defaults(k));
     shared->statement_cache = options->statement_cache;
     shared->connect_timeout_ms = options->connect_timeout_ms;
-    return set_session_options(k, options->read_only);
+    return set_session_options(k, k->read_only);
 }
 
 int cv__pg_shared_new(cv_ctx *cx, const cv_url *url, const cv_db_options *options, cv__pg_shared **ret_shared)

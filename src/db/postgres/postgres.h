@@ -20,13 +20,38 @@
 /** The budget for clean-up that nobody waits for. */
 #define CV__PG_CLEANUP_MS 50
 
-/** What all connections of one database share: made by open, constant afterwards. */
-typedef struct cv__pg_shared {
-    cv_arena *arena;  /* holds everything here */
-    const char *host; /* a name, an address, or a socket folder that begins with a slash */
+/** One of the hosts of a database. */
+typedef struct cv__pg_host {
+    const char *name; /* a name, an address, or a socket folder that begins with a slash */
     int port;
-    const char *place;     /* for messages: "127.0.0.1:5432" */
-    const char **keywords; /* for PQconnectStartParams, ended by NULL; the first is hostaddr, set by each attempt */
+    const char *port_text;
+    const char *place;       /* for messages: "127.0.0.1:5432" */
+    int64_t silent_since_ns; /* it did not answer in time: for a while it is tried after the others; 0: it did */
+} cv__pg_host;
+
+/** What a server must be (target_session_attrs). */
+typedef enum cv__pg_target {
+    CV__PG_ANY,
+    CV__PG_READ_WRITE,
+    CV__PG_READ_ONLY,
+    CV__PG_PRIMARY,
+    CV__PG_STANDBY,
+    CV__PG_PREFER_STANDBY
+} cv__pg_target;
+
+/** The keywords that each attempt sets for itself; the others follow. */
+enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_COUNT };
+
+/** What all connections of one database share: made by open; constant afterwards, but for what was learned of the
+ * hosts. */
+typedef struct cv__pg_shared {
+    cv_arena *arena; /* holds everything here */
+    cv__pg_host *hosts;
+    size_t host_count;
+    cv__pg_target target;
+    bool any_order;        /* the hosts are tried in a random order */
+    const char *place;     /* for messages: all hosts */
+    const char **keywords; /* for PQconnectStartParams, ended by NULL */
     const char **values;
     size_t statement_cache; /* prepared statements kept per connection */
     int64_t connect_timeout_ms;
@@ -36,7 +61,8 @@ typedef struct cv__pg_cursor cv__pg_cursor;
 
 typedef struct cv__pg_conn {
     cv__conn base;
-    const cv__pg_shared *shared;
+    cv__pg_shared *shared;
+    size_t host; /* which one of the shared hosts */
     PGconn *pg;
     cv__poll *poll; /* of the socket, once connected */
     cv__statement_cache statements;
@@ -61,6 +87,12 @@ static inline cv__pg_conn *cv__pg_conn_of(cv__conn *conn)
     return (cv__pg_conn *)(void *)conn;
 }
 
+/** Where a connection leads, for messages. */
+static inline const char *cv__pg_place(const cv__pg_conn *conn)
+{
+    return conn->shared->hosts[conn->host].place;
+}
+
 /* --- options.c --- */
 
 /** The shared state of a URL and options; free with cv__pg_shared_free (NULL allowed), which overwrites the password.
@@ -69,11 +101,27 @@ CV_CHECKED int cv__pg_shared_new(cv_ctx *cx, const cv_url *url, const cv_db_opti
                                  cv__pg_shared **ret_shared);
 void cv__pg_shared_free(cv__pg_shared *shared);
 
+/** The value that a keyword is given, or NULL. */
+const char *cv__pg_keyword(const cv__pg_shared *shared, const char *keyword);
+
 /* --- connect.c: the driver's connect, disconnect, is_alive --- */
 
 CV_CHECKED int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
 void cv__pg_disconnect(cv__conn *base);
 bool cv__pg_is_alive(cv__conn *conn);
+
+/** One attempt to connect to the connection's host, at an address (NULL: a socket folder). After a failure,
+ * `*ret_final` says that no other address or host would help. Suspends. */
+CV_CHECKED int cv__pg_attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final);
+
+/** Close the socket and forget libpq's side of the connection, whatever its state. */
+void cv__pg_hang_up(cv__pg_conn *conn);
+
+/* --- hosts.c --- */
+
+/** Connect to the first host that answers and is what the database's target asks for; each has its share of the
+ *  context's time. CV_E_NO_SERVER when there is none, and every error of an attempt. Suspends. */
+CV_CHECKED int cv__pg_connect_to_any(cv_ctx *cx, cv__pg_conn *conn);
 
 /* --- wire.c: what goes over the socket --- */
 
@@ -132,9 +180,17 @@ bool cv__pg_is_outdated(const PGresult *result);
 /** Report an error result as the story of the context, and return its code. */
 int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result);
 
-/** Report the failure of a connection attempt. `*ret_answered` tells whether a server gave the refusal, so that trying
- *  another address of the same host is of no use. */
-int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_shared *shared, const PGconn *pg, bool *ret_answered);
+/* --- refusal.c --- */
+
+/** Why the certificate of the server was not accepted, as far as it is known. */
+typedef struct cv__pg_handshake {
+    bool failed;        /* the attempt ended while TLS was being set up */
+    const char *reason; /* "certificate has expired"; NULL: unknown. Static storage */
+} cv__pg_handshake;
+
+/** Report the failure of an attempt to connect, with what to do about it. `*ret_final` tells whether a server gave the
+ *  refusal for a reason that holds at every other address and host: the password, the name of the database. */
+int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_conn *conn, cv__pg_handshake handshake, bool *ret_final);
 
 /* --- params.c --- */
 
@@ -281,6 +337,12 @@ CV_CHECKED int cv__pg_release(cv_ctx *cx, cv__conn *conn, int level);
 CV_CHECKED int cv__pg_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
 
 /* --- session.c: what a connection is set to, and set back to --- */
+
+#define CV__PG_CELL_BYTES 64
+/** Run a query of the driver's own: the first cells of its first row as texts, at most `count`, into `ret_cells`; empty
+ * where there is none. The wire must be ready. Suspends. */
+CV_CHECKED int cv__pg_ask(cv_ctx *cx, cv__pg_conn *conn, const char *sql, size_t count,
+                          char ret_cells[][CV__PG_CELL_BYTES]);
 
 /** Settings that the start-up message cannot carry, after connect. Suspends. */
 CV_CHECKED int cv__pg_session_start(cv_ctx *cx, cv__pg_conn *conn);

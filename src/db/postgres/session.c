@@ -16,6 +16,28 @@
  * ends soon, and takes its locks with it. */
 #define CHECK_CLIENT "SET client_connection_check_interval = 1000"
 
+/* The result of a query of the driver's own, copied. */
+static int take_cells(cv_ctx *cx, cv__pg_conn *conn, PGresult *result, size_t count,
+                      char ret_cells[][CV__PG_CELL_BYTES])
+{
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return cv__pg_fail_statement(cx, conn, result);
+    for (size_t i = 0; i < count; i++)
+        snprintf(ret_cells[i], CV__PG_CELL_BYTES, "%s", PQntuples(result) ? PQgetvalue(result, 0, (int)i) : "");
+    PQclear(result);
+    return cv__pg_finish_statement(cx, conn);
+}
+
+int cv__pg_ask(cv_ctx *cx, cv__pg_conn *conn, const char *sql, size_t count, char ret_cells[][CV__PG_CELL_BYTES])
+{
+    PGresult *result;
+    CV_TRY(cv__wait_check(cx, "ask PostgreSQL"));
+    if (!PQsendQuery(conn->pg, sql))
+        return cv__pg_lost(cx, conn);
+    CV_TRY(cv__pg_next_result(cx, conn, &result));
+    return take_cells(cx, conn, result, count, ret_cells);
+}
+
 /* Servers before 14 do not have the setting, and those on some systems refuse it: then they notice later. */
 int cv__pg_session_start(cv_ctx *cx, cv__pg_conn *conn)
 {

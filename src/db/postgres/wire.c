@@ -10,7 +10,7 @@ int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn)
     size_t len = strcspn(said, "\n");
     snprintf(reason, sizeof reason, "%.*s", (int)(len < 200 ? len : 200), said);
     int rc = cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL at \"%s\" was lost: %s",
-                     conn->shared->place, len > 0 ? reason : "the server closed it");
+                     cv__pg_place(conn), len > 0 ? reason : "the server closed it");
     cv_error_place(cx, "08006", NULL, NULL, NULL);
     return rc;
 }
