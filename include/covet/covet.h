@@ -5,6 +5,7 @@
 #include <covet/api.h>
 #include <covet/app.h>
 #include <covet/arena.h>
+#include <covet/array.h>
 #include <covet/config.h>
 #include <covet/ctx.h>
 #include <covet/db.h>

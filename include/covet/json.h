@@ -102,8 +102,9 @@ CV_API void cv_json_str(cv_json_writer *writer, cv_str value);
 CV_API void cv_json_text(cv_json_writer *writer, const char *value);
 /** Text that is JSON already; it is not checked. */
 CV_API void cv_json_raw(cv_json_writer *writer, cv_str json);
-/** Any value: decimals as JSON numbers with all digits, times and dates as strings, UUIDs as strings, bytes as base64.
- */
+/** Any value: decimals as JSON numbers with all digits, times and dates as strings, UUIDs as strings, bytes as base64;
+ *  arrays as arrays, whose NaN and infinities are the strings "NaN", "Infinity", "-Infinity"; ranges as
+ *  {"lower": 1, "upper": 5, "bounds": "[)"}, null where there is no bound, or {"empty": true}. */
 CV_API void cv_json_value(cv_json_writer *writer, cv_value value);
 
 CV_END_DECLS

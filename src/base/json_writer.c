@@ -239,6 +239,44 @@ APART static void put_uuid(cv_buf *out, cv_uuid uuid)
     put_quoted(out, text, cv_uuid_format(uuid, text + 1));
 }
 
+static bool put_value(cv_buf *out, const cv_value *value);
+
+/* An element or a bound: what is not finite is a word, because null is the NULL. */
+static bool put_element(cv_buf *out, cv_value value)
+{
+    if (value.type != CV_TYPE_F64 || isfinite(value.as.f64))
+        return put_value(out, &value);
+    cv_buf_add_text(out, isnan(value.as.f64) ? "\"NaN\"" : value.as.f64 < 0 ? "\"-Infinity\"" : "\"Infinity\"");
+    return true;
+}
+
+APART static bool put_array(cv_buf *out, cv_array_view array)
+{
+    cv_buf_add(out, "[", 1);
+    for (size_t i = 0; i < array.count; i++) {
+        cv_buf_add(out, ",", i > 0);
+        if (!put_element(out, cv_array_at(array, i)))
+            return false;
+    }
+    cv_buf_add(out, "]", 1);
+    return true;
+}
+
+APART static bool put_range(cv_buf *out, cv_range_view range)
+{
+    if (range.flags & CV_RANGE_EMPTY) {
+        cv_buf_add_text(out, "{\"empty\":true}");
+        return true;
+    }
+    cv_buf_add_text(out, "{\"lower\":");
+    bool good = put_element(out, cv_range_lower(range));
+    cv_buf_add_text(out, ",\"upper\":");
+    good = put_element(out, cv_range_upper(range)) && good;
+    cv_buf_add_text(out, range.flags & CV_RANGE_LOWER_INCLUSIVE ? ",\"bounds\":\"[" : ",\"bounds\":\"(");
+    cv_buf_add_text(out, range.flags & CV_RANGE_UPPER_INCLUSIVE ? "]\"}" : ")\"}");
+    return good;
+}
+
 /* False: no such type. */
 static bool put_value(cv_buf *out, const cv_value *value)
 {
@@ -276,6 +314,10 @@ static bool put_value(cv_buf *out, const cv_value *value)
     case CV_TYPE_JSON:
         put_raw(out, value->as.text);
         return true;
+    case CV_TYPE_ARRAY:
+        return put_array(out, value->as.array);
+    case CV_TYPE_RANGE:
+        return put_range(out, value->as.range);
     }
     return false;
 }

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 16 * 1024, TEXT_BYTES = 4096, TAIL_BYTES = 64 };
+enum { LINE_BYTES = 16 * 1024, TEXT_BYTES = 4096, TAIL_BYTES = 64, ARRAY_ELEMENTS = 64 };
 
 struct cv_log {
     _Atomic int level;
@@ -157,6 +157,8 @@ static cv_value bounded(cv_value value)
         return cv_value_str(shorten(value.as.text));
     if (value.type == CV_TYPE_BYTES && value.as.bytes.len > TEXT_BYTES)
         value.as.bytes.len = TEXT_BYTES;
+    if (value.type == CV_TYPE_ARRAY && value.as.array.count > ARRAY_ELEMENTS)
+        value.as.array.count = ARRAY_ELEMENTS;
     return value;
 }
 

@@ -9,14 +9,17 @@
 #include <math.h>
 #include <stdio.h>
 
-#define DESCRIBED_BYTES ((size_t)64)
+#define DESCRIBED_BYTES     ((size_t)64)
+#define DESCRIBED_ELEMENTS  ((size_t)8)
+#define CONVERTED_MAX_BYTES ((size_t)1 << 30)
 
 const char *cv_type_name(cv_type type)
 {
     static const char *const names[] = {
         [CV_TYPE_NULL] = "null",       [CV_TYPE_BOOL] = "boolean", [CV_TYPE_I64] = "integer", [CV_TYPE_F64] = "float",
         [CV_TYPE_DECIMAL] = "decimal", [CV_TYPE_TEXT] = "text",    [CV_TYPE_BYTES] = "bytes", [CV_TYPE_TIME] = "time",
-        [CV_TYPE_DATE] = "date",       [CV_TYPE_UUID] = "uuid",    [CV_TYPE_JSON] = "json",
+        [CV_TYPE_DATE] = "date",       [CV_TYPE_UUID] = "uuid",    [CV_TYPE_JSON] = "json",   [CV_TYPE_ARRAY] = "array",
+        [CV_TYPE_RANGE] = "range",
     };
     return (unsigned)type < sizeof names / sizeof names[0] ? names[type] : "unknown";
 }
@@ -73,8 +76,26 @@ static int copy_to_arena(cv_arena *arena, const void *data, size_t len, char **r
     return *ret_copy ? 0 : arena->failure;
 }
 
+/* Arrays and ranges. */
+static int to_json_text(cv_arena *arena, cv_value value, cv_str *ret_text)
+{
+    cv_buf text;
+    cv_json_writer writer;
+    cv_buf_init_arena(&text, arena, CONVERTED_MAX_BYTES);
+    cv_json_writer_init(&writer, &text, 0);
+    cv_json_value(&writer, value);
+    *ret_text = cv_buf_str(&text);
+    return text.error;
+}
+
 static int to_text(cv_arena *arena, cv_value value, cv_value *ret_value)
 {
+    if (value.type == CV_TYPE_ARRAY || value.type == CV_TYPE_RANGE) {
+        cv_str json;
+        CV_TRY(to_json_text(arena, value, &json));
+        *ret_value = cv_value_str(json);
+        return 0;
+    }
     if (value.type == CV_TYPE_JSON) {
         *ret_value = cv_value_str(value.as.text);
         return 0;
@@ -284,6 +305,12 @@ static int to_uuid(cv_value value, cv_value *ret_value)
 
 static int to_json(cv_arena *arena, cv_value value, cv_value *ret_value)
 {
+    if (value.type == CV_TYPE_ARRAY || value.type == CV_TYPE_RANGE) {
+        cv_json json;
+        CV_TRY(to_json_text(arena, value, &json.text));
+        *ret_value = cv_value_json(json);
+        return 0;
+    }
     if (value.type != CV_TYPE_TEXT)
         return CV_E_TYPE;
     cv_ctx checking; /* the checker tells a story; nobody here can hear it */
@@ -333,6 +360,22 @@ static bool bytes_equal(cv_bytes a, cv_bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+static bool arrays_equal(cv_array_view a, cv_array_view b)
+{
+    if (a.element != b.element || a.count != b.count)
+        return false;
+    for (size_t i = 0; i < a.count; i++)
+        if (!cv_value_equal(cv_array_at(a, i), cv_array_at(b, i)))
+            return false;
+    return true;
+}
+
+static bool ranges_equal(cv_range_view a, cv_range_view b)
+{
+    return a.element == b.element && a.flags == b.flags && cv_value_equal(cv_range_lower(a), cv_range_lower(b)) &&
+           cv_value_equal(cv_range_upper(a), cv_range_upper(b));
+}
+
 bool cv_value_equal(cv_value a, cv_value b)
 {
     if (a.type != b.type)
@@ -359,6 +402,10 @@ bool cv_value_equal(cv_value a, cv_value b)
         return a.as.date.days == b.as.date.days;
     case CV_TYPE_UUID:
         return cv_uuid_compare(a.as.uuid, b.as.uuid) == 0;
+    case CV_TYPE_ARRAY:
+        return arrays_equal(a.as.array, b.as.array);
+    case CV_TYPE_RANGE:
+        return ranges_equal(a.as.range, b.as.range);
     default:
         return false;
     }
@@ -393,6 +440,35 @@ static void describe_bytes(cv_buf *out, cv_bytes bytes)
         cv_buf_add_text(out, "...");
 }
 
+static void describe_array(cv_buf *out, cv_array_view array)
+{
+    cv_buf_add_char(out, '[');
+    for (size_t i = 0; i < array.count && i < DESCRIBED_ELEMENTS; i++) {
+        cv_buf_add_text(out, i ? ", " : "");
+        cv_value_describe(out, cv_array_at(array, i));
+    }
+    cv_buf_add_text(out, array.count > DESCRIBED_ELEMENTS ? ", ...]" : "]");
+}
+
+static void describe_bound(cv_buf *out, cv_value value)
+{
+    if (value.type != CV_TYPE_NULL)
+        cv_value_describe(out, value);
+}
+
+static void describe_range(cv_buf *out, cv_range_view range)
+{
+    if (range.flags & CV_RANGE_EMPTY) {
+        cv_buf_add_text(out, "empty");
+        return;
+    }
+    cv_buf_add_char(out, range.flags & CV_RANGE_LOWER_INCLUSIVE ? '[' : '(');
+    describe_bound(out, cv_range_lower(range));
+    cv_buf_add_char(out, ',');
+    describe_bound(out, cv_range_upper(range));
+    cv_buf_add_char(out, range.flags & CV_RANGE_UPPER_INCLUSIVE ? ']' : ')');
+}
+
 void cv_value_describe(cv_buf *out, cv_value value)
 {
     char text[SCALAR_TEXT_BYTES];
@@ -406,6 +482,12 @@ void cv_value_describe(cv_buf *out, cv_value value)
         break;
     case CV_TYPE_BYTES:
         describe_bytes(out, value.as.bytes);
+        break;
+    case CV_TYPE_ARRAY:
+        describe_array(out, value.as.array);
+        break;
+    case CV_TYPE_RANGE:
+        describe_range(out, value.as.range);
         break;
     default:
         cv_buf_add(out, text, format_scalar(value, text));

@@ -2,6 +2,7 @@
 #include "db/raw.h"
 
 #include "base/ctx.h"
+#include "base/packed.h"
 
 struct cv_rows {
     cv_ctx *cx;
@@ -26,25 +27,10 @@ static int make_statement(cv_ctx *cx, cv_db *db, const char *sql, const cv_value
     return 0;
 }
 
-static int copy_view(cv_ctx *cx, cv_str *text)
-{
-    char *copy = cv_strndup(cx, text->ptr, text->len);
-    if (!copy)
-        return CV_E_NOMEM;
-    text->ptr = copy;
-    return 0;
-}
-
 static int copy_value(cv_ctx *cx, cv_value *value)
 {
-    if (value->type == CV_TYPE_TEXT || value->type == CV_TYPE_JSON)
-        return copy_view(cx, &value->as.text);
-    if (value->type == CV_TYPE_BYTES) {
-        cv_str view = {(const char *)value->as.bytes.ptr, value->as.bytes.len};
-        CV_TRY(copy_view(cx, &view));
-        value->as.bytes.ptr = (const uint8_t *)view.ptr;
-    }
-    return 0;
+    int rc = cv__value_own(cv_ctx_arena(cx), value);
+    return rc < 0 ? cv_fail(cx, rc, "could not copy a value: %s", cv_error_text(rc)) : 0;
 }
 
 /* Rows outlive the call, the caller's values need not. */

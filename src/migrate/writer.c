@@ -1,5 +1,6 @@
 #include "migrate/file.h"
 
+#include <covet/json.h>
 #include <stdio.h>
 
 static void add_scalar(cv_buf *out, const char *text)
@@ -11,6 +12,20 @@ static void add_pair(cv_buf *out, const char *key, const char *text)
 {
     cv_buf_printf(out, "%s: ", key);
     add_scalar(out, text);
+}
+
+/* Arrays and ranges are written as their JSON text. */
+static void add_packed(cv_buf *out, cv_value value)
+{
+    cv_buf json;
+    cv_json_writer writer;
+    cv_buf_init(&json, 0);
+    cv_json_writer_init(&writer, &json, 0);
+    cv_json_value(&writer, value);
+    cv__yaml_add_scalar(out, cv_buf_str(&json));
+    if (json.error && !out->error)
+        out->error = json.error;
+    cv_buf_done(&json);
 }
 
 /* A value as text that reads back as the same value of its type. */
@@ -52,6 +67,10 @@ static void add_value(cv_buf *out, cv_value value)
         return;
     case CV_TYPE_BYTES:
         cv__yaml_add_scalar(out, cv_str_make((const char *)value.as.bytes.ptr, value.as.bytes.len));
+        return;
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
+        add_packed(out, value);
         return;
     case CV_TYPE_NULL:
         cv_buf_add_text(out, "null");

@@ -14,6 +14,7 @@ typedef struct cv__column_type {
     uint16_t bits;       /* integers: 16, 32, 64 (0: 64) */
     uint16_t digits;     /* decimals: digits in all */
     uint16_t places;     /* decimals: digits after the point */
+    cv_type element;     /* arrays and ranges: of what; the members above narrow it */
 } cv__column_type;
 
 typedef enum cv__lookup {

@@ -93,3 +93,32 @@ bool cv__decimal_fits(cv_decimal value, const cv__column_type *type)
     cv_decimal_digits(value, &before, &after);
     return after <= type->places && before <= type->digits - type->places;
 }
+
+bool cv__packed_storable(cv_value value, const cv__column_type *type)
+{
+    if (!type || !type->digits)
+        return true;
+    if (value.type == CV_TYPE_RANGE) {
+        cv_value lower = cv_range_lower(value.as.range), upper = cv_range_upper(value.as.range);
+        return (lower.type != CV_TYPE_DECIMAL || cv__decimal_fits(lower.as.decimal, type)) &&
+               (upper.type != CV_TYPE_DECIMAL || cv__decimal_fits(upper.as.decimal, type));
+    }
+    for (size_t i = 0; i < value.as.array.count; i++) {
+        cv_value element = cv_array_at(value.as.array, i);
+        if (element.type == CV_TYPE_DECIMAL && !cv__decimal_fits(element.as.decimal, type))
+            return false;
+    }
+    return true;
+}
+
+bool cv__packed_is_utf8(cv_value value)
+{
+    if (value.type != CV_TYPE_ARRAY || value.as.array.element != CV_TYPE_TEXT)
+        return true;
+    for (size_t i = 0; i < value.as.array.count; i++) {
+        cv_value element = cv_array_at(value.as.array, i);
+        if (element.type == CV_TYPE_TEXT && !cv_utf8_valid(element.as.text))
+            return false;
+    }
+    return true;
+}

@@ -24,4 +24,10 @@ void cv__add_float(cv_buf *out, double value);
 /** Whether a decimal fits a column of `digits` digits with `places` after the point, without losing one. */
 bool cv__decimal_fits(cv_decimal value, const cv__column_type *type);
 
+/** The same for the decimals in an array or range; `type` NULL, or without digits, takes them all. */
+bool cv__packed_storable(cv_value value, const cv__column_type *type);
+
+/** Whether the texts in an array are well-formed. */
+bool cv__packed_is_utf8(cv_value value);
+
 #endif

@@ -1,4 +1,5 @@
 /* PostgreSQL: every column type of the models has an exact counterpart, and values are bound as they are. */
+#include "base/packed.h"
 #include "sql/dialect_common.h"
 
 #include <math.h>
@@ -7,6 +8,32 @@ static void add_placeholder(cv_buf *out, size_t index)
 {
     cv_buf_add_char(out, '$');
     cv_buf_add_u64(out, index);
+}
+
+static void add_column_type(cv_buf *out, const cv__column_type *type);
+
+/* Texts have no bound of their own here, so that an array compares with any other array of texts. */
+static void add_array_type(cv_buf *out, const cv__column_type *type)
+{
+    cv__column_type element = *type;
+    element.type = type->element;
+    element.max_length = 0;
+    add_column_type(out, &element);
+    cv_buf_add_text(out, "[]");
+}
+
+static const char *range_name(const cv__column_type *type)
+{
+    switch (type->element) {
+    case CV_TYPE_DECIMAL:
+        return "numrange";
+    case CV_TYPE_TIME:
+        return "tstzrange";
+    case CV_TYPE_DATE:
+        return "daterange";
+    default:
+        return type->bits == 32 ? "int4range" : "int8range";
+    }
 }
 
 static void add_column_type(cv_buf *out, const cv__column_type *type)
@@ -44,6 +71,12 @@ static void add_column_type(cv_buf *out, const cv__column_type *type)
     case CV_TYPE_JSON:
         cv_buf_add_text(out, "jsonb");
         break;
+    case CV_TYPE_ARRAY:
+        add_array_type(out, type);
+        break;
+    case CV_TYPE_RANGE:
+        cv_buf_add_text(out, range_name(type));
+        break;
     case CV_TYPE_BYTES:
     case CV_TYPE_NULL:
         cv_buf_add_text(out, "bytea");
@@ -72,18 +105,45 @@ static const cv__type_name type_names[] = {
     {"jsonb", CV_TYPE_JSON, 0},       {"json", CV_TYPE_JSON, 0},
 };
 
+static const cv__type_name range_names[] = {
+    {"int4range", CV_TYPE_I64, 32}, {"int8range", CV_TYPE_I64, 64}, {"numrange", CV_TYPE_DECIMAL, 0},
+    {"tstzrange", CV_TYPE_TIME, 0}, {"daterange", CV_TYPE_DATE, 0},
+};
+
+/* The column type of which a type is the element. */
+static void set_packed(cv__column_type *type, cv_type packed)
+{
+    type->element = type->type;
+    type->type = packed;
+}
+
 static bool parse_column_type(cv_str declared, cv__column_type *ret_type)
 {
-    return cv__parse_type(type_names, sizeof type_names / sizeof type_names[0], declared, ret_type);
+    bool array = cv_str_ends_with(declared, CV_STR("[]"));
+    if (array)
+        declared = cv_str_sub(declared, 0, declared.len - 2);
+    if (cv__parse_type(type_names, sizeof type_names / sizeof type_names[0], declared, ret_type)) {
+        if (array)
+            set_packed(ret_type, CV_TYPE_ARRAY);
+        return true;
+    }
+    if (array || !cv__parse_type(range_names, sizeof range_names / sizeof range_names[0], declared, ret_type))
+        return false;
+    set_packed(ret_type, CV_TYPE_RANGE);
+    return true;
 }
 
 static int store(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
 {
-    (void)arena;
     /* The engine would round to the column's places without a word. */
     if (value.type == CV_TYPE_DECIMAL && type && type->digits && !cv__decimal_fits(value.as.decimal, type))
         return CV_E_RANGE;
+    if (value.type == CV_TYPE_ARRAY && !cv__packed_storable(value, type))
+        return CV_E_RANGE;
     *ret_stored = value;
+    if (value.type == CV_TYPE_RANGE)
+        return cv__packed_storable(value, type) ? cv__range_normal(arena, value.as.range, &ret_stored->as.range)
+                                                : CV_E_RANGE;
     return 0;
 }
 
@@ -102,9 +162,50 @@ static void add_float(cv_buf *out, double value)
         cv__add_float(out, value);
 }
 
+static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type);
+
+/* The type of what is packed, as the column says, else as the value is. */
+static cv__column_type packed_type(cv_value value, const cv__column_type *type)
+{
+    if (type)
+        return *type;
+    if (value.type == CV_TYPE_ARRAY)
+        return (cv__column_type){
+            .type = CV_TYPE_ARRAY, .element = (cv_type)value.as.array.element, .bits = value.as.array.bits};
+    return (cv__column_type){
+        .type = CV_TYPE_RANGE, .element = (cv_type)value.as.range.element, .bits = value.as.range.bits};
+}
+
+static void add_array(cv_buf *out, cv_value value, const cv__column_type *type)
+{
+    cv__column_type whole = packed_type(value, type);
+    cv_buf_add_text(out, value.as.array.count ? "ARRAY[" : "'{}");
+    for (size_t i = 0; i < value.as.array.count; i++) {
+        cv_buf_add_text(out, i ? ", " : "");
+        add_literal(out, cv_array_at(value.as.array, i), NULL);
+    }
+    cv_buf_add_text(out, value.as.array.count ? "]::" : "'::");
+    add_column_type(out, &whole);
+}
+
+static void add_range(cv_buf *out, cv_value value, const cv__column_type *type)
+{
+    cv__column_type whole = packed_type(value, type);
+    unsigned flags = value.as.range.flags;
+    if (flags & CV_RANGE_EMPTY) {
+        cv_buf_printf(out, "'empty'::%s", range_name(&whole));
+        return;
+    }
+    cv_buf_printf(out, "%s(", range_name(&whole));
+    add_literal(out, cv_range_lower(value.as.range), NULL);
+    cv_buf_add_text(out, ", ");
+    add_literal(out, cv_range_upper(value.as.range), NULL);
+    cv_buf_printf(out, ", '%c%c')", flags & CV_RANGE_LOWER_INCLUSIVE ? '[' : '(',
+                  flags & CV_RANGE_UPPER_INCLUSIVE ? ']' : ')');
+}
+
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
 {
-    (void)type;
     char text[CV_DECIMAL_TEXT_BYTES];
     switch (value.type) {
     case CV_TYPE_NULL:
@@ -145,6 +246,12 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
     case CV_TYPE_UUID:
         cv_uuid_format(value.as.uuid, text);
         add_cast_text(out, text, "uuid");
+        break;
+    case CV_TYPE_ARRAY:
+        add_array(out, value, type);
+        break;
+    case CV_TYPE_RANGE:
+        add_range(out, value, type);
         break;
     }
 }

@@ -1,8 +1,10 @@
 /* SQLite: few storage classes, so the declared types carry the meaning, under names that give the right affinity
  * (https://www.sqlite.org/datatype3.html, 3.1): the value that was bound is the value that is stored. */
+#include "base/packed.h"
 #include "sql/dialect_common.h"
 #include "sql/fold.h"
 
+#include <covet/json.h>
 #include <math.h>
 
 static void add_placeholder(cv_buf *out, size_t index)
@@ -20,6 +22,30 @@ static void add_decimal_type(cv_buf *out, const cv__column_type *type)
 {
     cv_buf_add_text(out, is_scaled(type) ? "DECIMAL" : "TEXT_DECIMAL");
     if (type->digits)
+        cv_buf_printf(out, "(%u,%u)", type->digits, type->places);
+}
+
+/* Names without INT in them, which would ask for another affinity. */
+static const cv__type_name element_names[] = {
+    {"BOOL", CV_TYPE_BOOL, 0}, {"I16", CV_TYPE_I64, 16},  {"I32", CV_TYPE_I64, 32},        {"I64", CV_TYPE_I64, 64},
+    {"F64", CV_TYPE_F64, 0},   {"TEXT", CV_TYPE_TEXT, 0}, {"DECIMAL", CV_TYPE_DECIMAL, 0}, {"TIME", CV_TYPE_TIME, 0},
+    {"DATE", CV_TYPE_DATE, 0}, {"UUID", CV_TYPE_UUID, 0},
+};
+#define ELEMENT_NAME_COUNT (sizeof element_names / sizeof element_names[0])
+#define ARRAY_PREFIX       "TEXT_ARRAY_"
+#define RANGE_PREFIX       "TEXT_RANGE_"
+
+/* "TEXT_ARRAY_I64", "TEXT_RANGE_DECIMAL(8,2)" */
+static void add_packed_type(cv_buf *out, const char *prefix, const cv__column_type *type)
+{
+    const char *name = "TEXT";
+    for (size_t i = 0; i < ELEMENT_NAME_COUNT; i++)
+        if (element_names[i].type == type->element &&
+            (type->element != CV_TYPE_I64 || element_names[i].bits == (type->bits ? type->bits : 64)))
+            name = element_names[i].name;
+    cv_buf_add_text(out, prefix);
+    cv_buf_add_text(out, name);
+    if (type->element == CV_TYPE_DECIMAL && type->digits)
         cv_buf_printf(out, "(%u,%u)", type->digits, type->places);
 }
 
@@ -56,6 +82,12 @@ static void add_column_type(cv_buf *out, const cv__column_type *type)
     case CV_TYPE_JSON:
         cv_buf_add_text(out, "JSON_TEXT");
         break;
+    case CV_TYPE_ARRAY:
+        add_packed_type(out, ARRAY_PREFIX, type);
+        break;
+    case CV_TYPE_RANGE:
+        add_packed_type(out, RANGE_PREFIX, type);
+        break;
     case CV_TYPE_BYTES:
     case CV_TYPE_NULL:
         cv_buf_add_text(out, "BLOB");
@@ -80,6 +112,18 @@ static const cv__type_name type_names[] = {
     {"BLOB_UUID", CV_TYPE_UUID, 0}, {"JSON_TEXT", CV_TYPE_JSON, 0},
 };
 
+static bool parse_packed_type(cv_str declared, const char *prefix, cv_type packed, cv__column_type *ret_type)
+{
+    cv__column_type type;
+    if (!cv_str_starts_with(declared, cv_str_of(prefix)) ||
+        !cv__parse_type(element_names, ELEMENT_NAME_COUNT, cv_str_sub(declared, strlen(prefix), SIZE_MAX), &type))
+        return false;
+    type.element = type.type;
+    type.type = packed;
+    *ret_type = type;
+    return true;
+}
+
 /* The two decimal names must agree with the number of digits, or a value would be read the wrong way. */
 static bool parse_column_type(cv_str declared, cv__column_type *ret_type)
 {
@@ -96,7 +140,8 @@ static bool parse_column_type(cv_str declared, cv__column_type *ret_type)
         *ret_type = type;
         return true;
     }
-    return false;
+    return parse_packed_type(declared, ARRAY_PREFIX, CV_TYPE_ARRAY, ret_type) ||
+           parse_packed_type(declared, RANGE_PREFIX, CV_TYPE_RANGE, ret_type);
 }
 
 static int store_decimal(cv_arena *arena, cv_decimal value, const cv__column_type *type, cv_value *ret_stored)
@@ -117,6 +162,17 @@ static int store_decimal(cv_arena *arena, cv_decimal value, const cv__column_typ
     size_t len = cv_decimal_to_key(value, key);
     *ret_stored = cv_value_str(cv_str_make(key, len));
     return 0;
+}
+
+/* As a JSON text. What is no UTF-8 would be another text there. */
+static int store_packed(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
+{
+    if (!cv__packed_storable(value, type))
+        return CV_E_RANGE;
+    if (value.type == CV_TYPE_RANGE)
+        CV_TRY(cv__range_normal(arena, value.as.range, &value.as.range));
+    CV_TRY(cv_value_convert(arena, value, CV_TYPE_TEXT, ret_stored));
+    return cv__packed_is_utf8(value) ? 0 : CV_E_INVALID;
 }
 
 static int store(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
@@ -150,6 +206,9 @@ static int store(cv_arena *arena, cv_value value, const cv__column_type *type, c
             return CV_E_RANGE;
         *ret_stored = value;
         return 0;
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
+        return store_packed(arena, value, type, ret_stored);
     case CV_TYPE_NULL:
     case CV_TYPE_I64:
     case CV_TYPE_TEXT:
@@ -177,6 +236,20 @@ static void add_blob(cv_buf *out, const uint8_t *bytes, size_t len)
     cv_buf_add_text(out, "x'");
     cv__add_hex(out, bytes, len);
     cv_buf_add_char(out, '\'');
+}
+
+/* The JSON text, in quotes. */
+static void add_packed_literal(cv_buf *out, cv_value value)
+{
+    cv_buf json;
+    cv_json_writer writer;
+    cv_buf_init(&json, 0);
+    cv_json_writer_init(&writer, &json, 0);
+    cv_json_value(&writer, value);
+    cv__add_quoted(out, cv_buf_str(&json));
+    if (json.error && !out->error)
+        out->error = json.error;
+    cv_buf_done(&json);
 }
 
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
@@ -215,6 +288,10 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
         break;
     case CV_TYPE_UUID:
         add_blob(out, value.as.uuid.bytes, sizeof value.as.uuid.bytes);
+        break;
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
+        add_packed_literal(out, value);
         break;
     }
 }

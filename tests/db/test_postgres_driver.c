@@ -239,10 +239,23 @@ static void a_malformed_cell_is_no_value(void **state)
                                 CV__PG_UUID,   CV__PG_NUMERIC, CV__PG_JSONB};
     cv_value value;
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
-        assert_int_equal(cv__pg_decoder(fixed[i])((cv__pg_cell){"\2\2\2", 3}, &value), CV_E_TYPE);
-        assert_int_equal(cv__pg_decoder(fixed[i])((cv__pg_cell){"", 0}, &value), CV_E_TYPE);
+        assert_int_equal(cv__pg_decoder(fixed[i])(NULL, (cv__pg_cell){"\2\2\2", 3}, &value), CV_E_TYPE);
+        assert_int_equal(cv__pg_decoder(fixed[i])(NULL, (cv__pg_cell){"", 0}, &value), CV_E_TYPE);
     }
-    assert_int_equal(cv__pg_decode_numeric((cv__pg_cell){"\0\2\0\0\0\0\0\0\0\1", 10}, &value), CV_E_TYPE);
+    assert_int_equal(cv__pg_decode_numeric(NULL, (cv__pg_cell){"\0\2\0\0\0\0\0\0\0\1", 10}, &value), CV_E_TYPE);
+    static const cv__pg_cell arrays[] = {
+        {"", 0},
+        {"\0\0\0\1\0\0\0\0\0\0\0\27", 12},                                 /* no length */
+        {"\0\0\0\1\0\0\0\0\0\0\0\27\0\0\0\5\0\0\0\1\0\0\0\4\0\0\0\1", 28}, /* five elements, one sent */
+        {"\0\0\0\1\0\0\0\0\0\0\0\27\0\0\0\1\0\0\0\1\0\0\0\5\0\0\0\1", 28}, /* five bytes for four */
+        {"\0\0\0\1\0\0\0\0\0\1\0\27\0\0\0\0\0\0\0\1", 20},                 /* of what nobody knows */
+    };
+    cv_arena *arena = cv_arena_new(0);
+    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
+        assert_int_equal(cv__pg_decode_array(arena, arrays[i], &value), CV_E_TYPE);
+    assert_int_equal(cv__pg_decoder(CV__PG_INT4RANGE)(arena, (cv__pg_cell){"", 0}, &value), CV_E_TYPE);
+    assert_int_equal(cv__pg_decoder(CV__PG_INT4RANGE)(arena, (cv__pg_cell){"\2\0\0\0\4\0", 6}, &value), CV_E_TYPE);
+    cv_arena_free(arena);
 }
 
 static void session_changes_are_seen_in_the_text(void **state)

@@ -1,6 +1,17 @@
 /* From the cells of a row to values, in the types that are wanted. */
 #include "db/postgres/postgres.h"
 
+static int need_conversions(cv__pg_columns *columns)
+{
+    if (columns->conversions)
+        return 0;
+    columns->conversions = cv_arena_new(0);
+    if (!columns->conversions)
+        return CV_E_NOMEM;
+    columns->no_conversions = cv_arena_save(columns->conversions);
+    return 0;
+}
+
 int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described, const cv__statement *statement)
 {
     for (size_t i = 0; i < columns->count; i++) {
@@ -14,6 +25,8 @@ int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *desc
             cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", columns->names[i]);
             return rc;
         }
+        if (cv__pg_needs_arena(type) && need_conversions(columns) < 0)
+            return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
     }
     return 0;
 }
@@ -34,12 +47,7 @@ static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
         *value = cv_value_f64(cv_decimal_to_f64(value->as.decimal));
         return 0;
     }
-    if (!columns->conversions) {
-        columns->conversions = cv_arena_new(0);
-        if (!columns->conversions)
-            return CV_E_NOMEM;
-        columns->no_conversions = cv_arena_save(columns->conversions);
-    }
+    CV_TRY(need_conversions(columns));
     return cv_value_convert(columns->conversions, *value, wanted, value);
 }
 
@@ -49,7 +57,7 @@ static int decode_cell(cv__pg_columns *columns, const cv__pg_column *from, cv_va
         *ret_value = cv_value_null();
         return 0;
     }
-    CV_TRY(from->decode(from->cell, ret_value));
+    CV_TRY(from->decode(columns->conversions, from->cell, ret_value));
     if (from->wanted == CV_TYPE_NULL || ret_value->type == CV_TYPE_NULL || ret_value->type == from->wanted)
         return 0;
     return convert(columns, from->wanted, ret_value);
@@ -64,6 +72,8 @@ static int fail_cell(cv_ctx *cx, const char *name, int code)
                       "infinite times, times outside the years 1 to 9999, NaN and numbers of more than 38 digits "
                       "can be read as text, as in CAST(\"%s\" AS text)",
                       name);
+    if (code == CV_E_UNSUPPORTED)
+        cv_error_hint(cx, "arrays have one dimension here: select their parts, or CAST(\"%s\" AS text)", name);
     cv_error_place(cx, NULL, NULL, name, NULL);
     return rc;
 }

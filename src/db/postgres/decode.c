@@ -24,24 +24,27 @@ static uint64_t read_u64(const char *at)
     return be64toh(big);
 }
 
-static int decode_bool(cv__pg_cell cell, cv_value *ret_value)
+static int decode_bool(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 1)
         return CV_E_TYPE;
     *ret_value = cv_value_bool(cell.data[0] != 0);
     return 0;
 }
 
-static int decode_int2(cv__pg_cell cell, cv_value *ret_value)
+static int decode_int2(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 2)
         return CV_E_TYPE;
     *ret_value = cv_value_i64((int16_t)read_u16(cell.data));
     return 0;
 }
 
-static int decode_int4(cv__pg_cell cell, cv_value *ret_value)
+static int decode_int4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
     *ret_value = cv_value_i64((int32_t)read_u32(cell.data));
@@ -49,24 +52,27 @@ static int decode_int4(cv__pg_cell cell, cv_value *ret_value)
 }
 
 /* Object identifiers and transaction numbers have no sign. */
-static int decode_oid(cv__pg_cell cell, cv_value *ret_value)
+static int decode_oid(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
     *ret_value = cv_value_i64((int64_t)read_u32(cell.data));
     return 0;
 }
 
-static int decode_int8(cv__pg_cell cell, cv_value *ret_value)
+static int decode_int8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 8)
         return CV_E_TYPE;
     *ret_value = cv_value_i64((int64_t)read_u64(cell.data));
     return 0;
 }
 
-static int decode_float4(cv__pg_cell cell, cv_value *ret_value)
+static int decode_float4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
     uint32_t bits = read_u32(cell.data);
@@ -76,8 +82,9 @@ static int decode_float4(cv__pg_cell cell, cv_value *ret_value)
     return 0;
 }
 
-static int decode_float8(cv__pg_cell cell, cv_value *ret_value)
+static int decode_float8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 8)
         return CV_E_TYPE;
     uint64_t bits = read_u64(cell.data);
@@ -87,36 +94,41 @@ static int decode_float8(cv__pg_cell cell, cv_value *ret_value)
     return 0;
 }
 
-static int decode_text(cv__pg_cell cell, cv_value *ret_value)
+static int decode_text(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     *ret_value = cv_value_str(cv_str_make(cell.data, (size_t)cell.len));
     return 0;
 }
 
-static int decode_json(cv__pg_cell cell, cv_value *ret_value)
+static int decode_json(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     *ret_value = cv_value_json((cv_json){cv_str_make(cell.data, (size_t)cell.len)});
     return 0;
 }
 
 /* A version byte, then the text. */
-static int decode_jsonb(cv__pg_cell cell, cv_value *ret_value)
+static int decode_jsonb(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len < 1 || cell.data[0] != 1)
         return CV_E_TYPE;
     *ret_value = cv_value_json((cv_json){cv_str_make(cell.data + 1, (size_t)cell.len - 1)});
     return 0;
 }
 
-static int decode_bytea(cv__pg_cell cell, cv_value *ret_value)
+static int decode_bytea(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     *ret_value = cv_value_bytes((cv_bytes){(const uint8_t *)cell.data, (size_t)cell.len});
     return 0;
 }
 
 /* Beyond years 1 to 9999 lie the infinities, too. */
-static int decode_time(cv__pg_cell cell, cv_value *ret_value)
+static int decode_time(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 8)
         return CV_E_TYPE;
     int64_t us = (int64_t)read_u64(cell.data);
@@ -128,8 +140,9 @@ static int decode_time(cv__pg_cell cell, cv_value *ret_value)
 
 #define DAY_US INT64_C(86400000000)
 
-static int decode_date(cv__pg_cell cell, cv_value *ret_value)
+static int decode_date(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
     int64_t days = (int64_t)(int32_t)read_u32(cell.data) + CV__PG_EPOCH_DAYS;
@@ -139,8 +152,9 @@ static int decode_date(cv__pg_cell cell, cv_value *ret_value)
     return 0;
 }
 
-static int decode_uuid(cv__pg_cell cell, cv_value *ret_value)
+static int decode_uuid(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     cv_uuid uuid;
     if (cell.len != sizeof uuid.bytes)
         return CV_E_TYPE;
@@ -150,9 +164,9 @@ static int decode_uuid(cv__pg_cell cell, cv_value *ret_value)
 }
 
 /* What functions without a result return. */
-static int decode_void(cv__pg_cell cell, cv_value *ret_value)
+static int decode_void(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
-    (void)cell;
+    (void)arena, (void)cell;
     *ret_value = cv_value_null();
     return 0;
 }
@@ -187,6 +201,28 @@ static const struct {
     {CV__PG_REGPROC, decode_oid},
     {CV__PG_CHAR, decode_text},
     {CV__PG_UNKNOWN, decode_text},
+    {CV__PG_INT8_ARRAY, cv__pg_decode_array},
+    {CV__PG_INT4_ARRAY, cv__pg_decode_array},
+    {CV__PG_TEXT_ARRAY, cv__pg_decode_array},
+    {CV__PG_FLOAT8_ARRAY, cv__pg_decode_array},
+    {CV__PG_BOOL_ARRAY, cv__pg_decode_array},
+    {CV__PG_UUID_ARRAY, cv__pg_decode_array},
+    {CV__PG_NUMERIC_ARRAY, cv__pg_decode_array},
+    {CV__PG_TIMESTAMPTZ_ARRAY, cv__pg_decode_array},
+    {CV__PG_DATE_ARRAY, cv__pg_decode_array},
+    {CV__PG_INT2_ARRAY, cv__pg_decode_array},
+    {CV__PG_VARCHAR_ARRAY, cv__pg_decode_array},
+    {CV__PG_BYTEA_ARRAY, cv__pg_decode_array},
+    {CV__PG_FLOAT4_ARRAY, cv__pg_decode_array},
+    {CV__PG_TIMESTAMP_ARRAY, cv__pg_decode_array},
+    {CV__PG_JSONB_ARRAY, cv__pg_decode_array},
+    {CV__PG_JSON_ARRAY, cv__pg_decode_array},
+    {CV__PG_NAME_ARRAY, cv__pg_decode_array},
+    {CV__PG_BPCHAR_ARRAY, cv__pg_decode_array},
+    {CV__PG_CHAR_ARRAY, cv__pg_decode_array},
+    {CV__PG_OID_ARRAY, cv__pg_decode_array},
+    {CV__PG_INT2VECTOR, cv__pg_decode_array},
+    {CV__PG_OIDVECTOR, cv__pg_decode_array},
     {CV__PG_XML, decode_text},
     {CV__PG_VOID, decode_void},
 };
@@ -196,5 +232,10 @@ cv__pg_decode_fn *cv__pg_decoder(Oid type)
     for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
         if (decoders[i].type == type)
             return decoders[i].decode;
-    return NULL;
+    return cv__pg_range_decoder(type);
+}
+
+bool cv__pg_needs_arena(Oid type)
+{
+    return cv__pg_decoder(type) == cv__pg_decode_array || cv__pg_range_decoder(type) != NULL;
 }

@@ -75,8 +75,9 @@ static int least_scale(cv__pg_cell cell, int count, int weight)
     return places;
 }
 
-int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value)
+int cv__pg_decode_numeric(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
+    (void)arena;
     if (cell.len < HEADER)
         return CV_E_TYPE;
     int count = word(cell.data);
@@ -96,4 +97,53 @@ int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value)
     i128 value = sign == SIGN_MINUS ? -(i128)coefficient : (i128)coefficient;
     *ret_value = cv_value_decimal((cv_decimal){.lo = (uint64_t)value, .hi = (int64_t)(value >> 64), .scale = scale});
     return 0;
+}
+
+/* --- the other way --- */
+
+#define MAX_WORDS 20
+
+/* The digits to the base 10,000 of a coefficient times 10^shift, the last first; their number. */
+static int split_digits(u128 coefficient, int shift, unsigned digits[MAX_WORDS])
+{
+    int count = 0;
+    unsigned factor = (unsigned)power_of_ten(shift);
+    unsigned carry = (unsigned)power_of_ten(4 - shift);
+    if (shift > 0) { /* the last digit has only some of its decimals */
+        digits[count++] = (unsigned)(coefficient % carry) * factor;
+        coefficient /= carry;
+    }
+    for (; coefficient > 0; coefficient /= 10000)
+        digits[count++] = (unsigned)(coefficient % 10000);
+    return count;
+}
+
+static char *put_word(char *at, unsigned value)
+{
+    uint16_t big = htobe16((uint16_t)value);
+    memcpy(at, &big, sizeof big);
+    return at + sizeof big;
+}
+
+size_t cv__pg_encode_numeric(cv_decimal value, char out[CV__PG_NUMERIC_BYTES])
+{
+    unsigned digits[MAX_WORDS];
+    i128 signed_value = ((i128)value.hi << 64) | value.lo;
+    bool minus = signed_value < 0;
+    u128 coefficient = minus ? (u128)0 - (u128)signed_value : (u128)signed_value;
+    int shift = (4 - value.scale % 4) % 4;
+    int count = coefficient > 0 ? split_digits(coefficient, shift, digits) : 0;
+    int weight = count - 1 - (value.scale + 3) / 4;
+    int first = 0; /* zeros at the end are not sent */
+    while (first < count && digits[first] == 0)
+        first++;
+    while (count > first && digits[count - 1] == 0)
+        count--, weight--;
+    char *at = put_word(out, (unsigned)(count - first));
+    at = put_word(at, count > first ? (unsigned)(uint16_t)weight : 0);
+    at = put_word(at, minus ? SIGN_MINUS : SIGN_PLUS);
+    at = put_word(at, (unsigned)value.scale);
+    while (count > first)
+        at = put_word(at, digits[--count]);
+    return (size_t)(at - out);
 }

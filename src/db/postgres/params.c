@@ -65,6 +65,23 @@ static int set_bytes(cv_ctx *cx, cv__pg_params *p, int i, cv_bytes bytes)
     return 0;
 }
 
+/* The writer's maximum is the server's. */
+static int set_packed(cv_ctx *cx, cv__pg_params *p, int i, cv_value value)
+{
+    cv_buf out;
+    cv_buf_init_arena(&out, cv_ctx_arena(cx), INT32_MAX / 2);
+    int rc = cv__pg_encode_packed(&out, value);
+    if (rc == CV_E_LIMIT)
+        return cv_fail(cx, CV_E_LIMIT, "parameter %d is larger than 1 GiB", i + 1);
+    if (rc == CV_E_INVALID)
+        return cv_fail(cx, rc, "a text in the array of parameter %d has a NUL byte, which PostgreSQL cannot hold",
+                       i + 1);
+    if (rc < 0)
+        return rc;
+    set(p, i, cv__pg_packed_type(value), out.data, out.len, 1);
+    return 0;
+}
+
 static int encode(cv_ctx *cx, cv__pg_params *p, int i, const cv_value *value, scratch *room)
 {
     switch (value->type) {
@@ -99,6 +116,9 @@ static int encode(cv_ctx *cx, cv__pg_params *p, int i, const cv_value *value, sc
         return 0;
     case CV_TYPE_JSON:
         return set_text(cx, p, i, CV__PG_JSONB, value->as.text);
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
+        return set_packed(cx, p, i, *value);
     }
     return cv_fail(cx, CV_E_INTERNAL, "parameter %d has an unknown type", i + 1);
 }

@@ -216,17 +216,39 @@ typedef struct cv__pg_cell {
     int len;
 } cv__pg_cell;
 
-/** Decode a cell that is not NULL; views into the cell. CV_E_RANGE, CV_E_INVALID, CV_E_TYPE (malformed), without a
- * story. */
-typedef int cv__pg_decode_fn(cv__pg_cell cell, cv_value *ret_value);
+/** Decode a cell that is not NULL; views into the cell, or into the arena where the value has another form there:
+ * cv__pg_needs_arena. CV_E_RANGE, CV_E_INVALID, CV_E_TYPE (malformed), CV_E_NOMEM, without a story. */
+typedef int cv__pg_decode_fn(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value);
 
 /** The decoder of a type, or NULL when there is none. */
 cv__pg_decode_fn *cv__pg_decoder(Oid type);
 
+/** Whether the decoder of the type takes an arena; others may be given NULL. */
+bool cv__pg_needs_arena(Oid type);
+
+/* --- packed.c: arrays and ranges --- */
+
+/** Arrays, by the type of the elements that they name; one dimension, else CV_E_UNSUPPORTED. */
+int cv__pg_decode_array(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value);
+
+/** The decoder of a range type, or NULL. */
+cv__pg_decode_fn *cv__pg_range_decoder(Oid type);
+
+/** The type of an array or range as a parameter. */
+Oid cv__pg_packed_type(cv_value value);
+
+/** The binary form of an array or range, appended. CV_E_LIMIT, CV_E_NOMEM; CV_E_INVALID for a text with a NUL byte;
+ *  without a story. */
+CV_CHECKED int cv__pg_encode_packed(cv_buf *out, cv_value value);
+
 /* --- numeric.c --- */
 
 /** The binary form of NUMERIC, exactly. CV_E_RANGE beyond 38 digits and for NaN and infinities. */
-int cv__pg_decode_numeric(cv__pg_cell cell, cv_value *ret_value);
+int cv__pg_decode_numeric(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value);
+
+/** The binary form; returns its length. */
+#define CV__PG_NUMERIC_BYTES 48
+size_t cv__pg_encode_numeric(cv_decimal value, char out[CV__PG_NUMERIC_BYTES]);
 
 /* --- statement.c --- */
 

@@ -1,5 +1,6 @@
 /* Running statements. A reading statement hands out its rows as it goes; a writing one runs to its end first, because
  * in autocommit it is committed there, and nothing may be acknowledged before. */
+#include "base/packed.h"
 #include "db/sqlite/sqlite.h"
 
 static const char run_it[] = "run the statement";
@@ -54,18 +55,9 @@ static int choose_types(cv_ctx *cx, cv__sqlite_statement *statement, const cv__s
     return 0;
 }
 
-static int keep_text(cv_arena *arena, cv_value *cell)
+static int keep_value(cv_arena *arena, cv_value *cell)
 {
-    if (cell->type == CV_TYPE_TEXT || cell->type == CV_TYPE_JSON) {
-        cell->as.text.ptr = cv_arena_strndup(arena, cell->as.text.ptr, cell->as.text.len);
-        return cell->as.text.ptr ? 0 : CV_E_LIMIT;
-    }
-    if (cell->type == CV_TYPE_BYTES) {
-        cell->as.bytes.ptr =
-            (const uint8_t *)cv_arena_strndup(arena, (const char *)cell->as.bytes.ptr, cell->as.bytes.len);
-        return cell->as.bytes.ptr ? 0 : CV_E_LIMIT;
-    }
-    return 0;
+    return cv__value_own(arena, cell) < 0 ? CV_E_LIMIT : 0;
 }
 
 static int grow_kept(cv__sqlite_statement *statement)
@@ -90,7 +82,7 @@ static int keep_row(cv_ctx *cx, cv__sqlite_statement *statement)
     if (rc == 0)
         CV_TRY(cv__sqlite_decode_row(cx, statement, cells));
     for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = keep_text(statement->kept, &cells[i]);
+        rc = keep_value(statement->kept, &cells[i]);
     if (rc < 0)
         return cv_fail(cx, rc, "the rows that the statement returns do not fit into %d MiB", MAX_KEPT_BYTES >> 20);
     statement->kept_rows[statement->kept_count++] = cells;

@@ -60,6 +60,8 @@ typedef struct cv__sqlite_statement {
     cv_value **kept_rows;
     size_t kept_count, kept_capacity, kept_at;
     bool is_kept;
+    cv_arena *packed; /* arrays and ranges of the present row; NULL before the first */
+    cv_arena_mark no_packed;
     cv_result result;
 } cv__sqlite_statement;
 

@@ -1,4 +1,5 @@
 /* Values into and out of SQLite. */
+#include "base/packed.h"
 #include "db/sqlite/sqlite.h"
 
 #include <math.h>
@@ -58,9 +59,30 @@ static int bind_value(sqlite3_stmt *handle, int at, const cv_value *value)
         return bind_bytes(handle, at, value->as.uuid.bytes, sizeof value->as.uuid.bytes);
     case CV_TYPE_NULL:
     case CV_TYPE_DECIMAL:
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
         break;
     }
     return sqlite3_bind_null(handle, at);
+}
+
+/* Arrays and ranges, in the form that columns have. */
+static int bind_packed(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, int at, cv_value value)
+{
+    int failed = 0, rc = SQLITE_OK;
+    CV_SCOPE(cx)
+    {
+        cv_value stored;
+        failed = cv__dialect_sqlite.store(cv_ctx_arena(cx), value, NULL, &stored);
+        if (failed == 0)
+            rc = sqlite3_bind_text64(handle, at, stored.as.text.ptr, stored.as.text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+    }
+    if (failed == CV_E_INVALID)
+        return cv_fail(cx, failed,
+                       "cannot bind value %d: a text in it is not UTF-8, or its lower bound lies above the upper", at);
+    if (failed < 0)
+        return cv_fail(cx, failed, "cannot bind value %d: %s", at, cv_error_text(failed));
+    return rc == SQLITE_OK ? 0 : cv__sqlite_fail(cx, conn, rc, "bind a value");
 }
 
 void cv__sqlite_result(sqlite3_context *out, const cv_value *value)
@@ -88,6 +110,8 @@ void cv__sqlite_result(sqlite3_context *out, const cv_value *value)
         break;
     case CV_TYPE_NULL:
     case CV_TYPE_DECIMAL:
+    case CV_TYPE_ARRAY: /* in stored form there are none */
+    case CV_TYPE_RANGE:
         sqlite3_result_null(out);
         break;
     }
@@ -104,6 +128,10 @@ int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, con
             return fail_decimal(cx, i);
         if (value->type == CV_TYPE_F64 && isnan(value->as.f64))
             return cv_fail(cx, CV_E_RANGE, "cannot bind value %zu: SQLite cannot store NaN", i + 1);
+        if (value->type == CV_TYPE_ARRAY || value->type == CV_TYPE_RANGE) {
+            CV_TRY(bind_packed(cx, conn, handle, (int)i + 1, *value));
+            continue;
+        }
         int rc = bind_value(handle, (int)i + 1, value);
         if (rc != SQLITE_OK)
             return cv__sqlite_fail(cx, conn, rc, "bind a value");
@@ -218,8 +246,41 @@ static bool decode(sqlite3_value *value, int storage, const cv__column_type *typ
         return storage == SQLITE_BLOB;
     case CV_TYPE_UUID:
         return storage == SQLITE_BLOB && decode_uuid(value, cell);
+    case CV_TYPE_ARRAY: /* decode_packed */
+    case CV_TYPE_RANGE:
+        break;
     }
     return false;
+}
+
+/* Out of a JSON text, into memory that lasts as long as the row. */
+static bool decode_packed(cv__sqlite_statement *statement, sqlite3_value *value, int storage,
+                          const cv__column_type *type, cv_value *cell)
+{
+    if (!statement->packed) {
+        statement->packed = cv_arena_new(0);
+        if (!statement->packed) {
+            *cell = cv_value_null();
+            return true;
+        }
+        statement->no_packed = cv_arena_save(statement->packed);
+    }
+    if (storage != SQLITE_TEXT)
+        return false;
+    cv_str json = text_of(value).as.text;
+    int rc = type->type == CV_TYPE_ARRAY ? cv__array_parse(statement->packed, json, type->element, type->bits, cell)
+                                         : cv__range_parse(statement->packed, json, type->element, type->bits, cell);
+    if (rc == CV_E_NOMEM)
+        *cell = cv_value_null();
+    return rc == 0 || rc == CV_E_NOMEM;
+}
+
+static bool decode_any(cv__sqlite_statement *statement, sqlite3_value *value, int storage, const cv__column_type *type,
+                       cv_value *cell)
+{
+    return type->type == CV_TYPE_ARRAY || type->type == CV_TYPE_RANGE
+               ? decode_packed(statement, value, storage, type, cell)
+               : decode(value, storage, type, cell);
 }
 
 static int fail_decode(cv_ctx *cx, const cv__sqlite_statement *statement, size_t i, const cv__column_type *type)
@@ -256,6 +317,8 @@ int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value 
     sqlite3_stmt *handle = statement->handle;
     const cv__column_type *types = statement->wanted;
     size_t count = statement->cursor.column_count;
+    if (statement->packed && !statement->is_kept)
+        cv_arena_rewind(statement->packed, statement->no_packed);
     for (size_t i = 0; i < count; i++) {
         sqlite3_value *value = sqlite3_column_value(handle, (int)i);
         int storage = sqlite3_value_type(value);
@@ -263,7 +326,7 @@ int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value 
             continue;
         if (storage == SQLITE_NULL)
             cells[i] = cv_value_null();
-        else if (!decode(value, storage, &types[i], &cells[i]))
+        else if (!decode_any(statement, value, storage, &types[i], &cells[i]))
             return fail_decode(cx, statement, i, &types[i]);
         else if (cells[i].type == CV_TYPE_NULL)
             return cv_fail(cx, CV_E_NOMEM, "could not read the column \"%s\": out of memory", statement->names[i]);
