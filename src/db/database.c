@@ -71,6 +71,7 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
                   db->options.acquire_timeout_ms);
     cv__pool_init(&db->writers, driver, db->shared, CV__WRITER, limit_of(db, CV__WRITER, driver->default_writers),
                   db->options.acquire_timeout_ms);
+    cv__write_lane_init(&db->lane);
     db->refs = 2;
     *ret_db = db;
     return 0;

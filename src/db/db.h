@@ -7,6 +7,7 @@
 #include "db/retry.h"
 #include "db/statement_cache.h"
 #include "db/transaction.h"
+#include "db/write_lane.h"
 #include "rt/wait.h"
 
 struct cv_db {
@@ -15,6 +16,7 @@ struct cv_db {
     cv_db_options options;
     cv__pool readers;
     cv__pool writers;              /* max 0: writers share the readers */
+    cv__write_lane lane;           /* of autocommit writes, where the engine groups them */
     cv__statement_cache raw_cache; /* translated raw statements (raw.c) */
     cv__retry_budget retry_budget;
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */

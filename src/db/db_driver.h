@@ -48,6 +48,7 @@ typedef struct cv__statement {
     size_t column_count;            /* 0 with columns NULL: whatever comes */
     const cv__row_source *rows;     /* NULL: none; only where the dialect has a row source */
     bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
+    bool groupable;                 /* one INSERT, UPDATE or DELETE: it may share its commit with others */
 } cv__statement;
 
 /** The head of every connection; drivers embed it as their first member. */
@@ -115,6 +116,13 @@ struct cv__driver {
     /** Free the cursor; rows not yet read are dropped within the clean-up budget or the connection is marked broken.
      * NULL allowed. */
     void (*finish)(cv_ctx *cx, cv__cursor *cursor);
+
+    /** Optional: the engine's autocommit writes share commits (write_lane.h). Run one statement inside a transaction of
+     * `begin` that it shares with others, so that it stands or falls alone: when it fails, all that it did is undone
+     * and what the others did stays. Rows that it returns are dropped. 1: it has not run and wants to be alone. When
+     * the engine has ended the whole transaction, conn->in_transaction is false afterwards. A failing commit tells what
+     * became of the group: CV_E_COMMIT_UNKNOWN when that is not known, any other code when nothing was written. */
+    int (*run_grouped)(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result);
 
     /** Begin, end and nest. `level` numbers savepoints from 1: the driver makes the name ("cv_1"), never from outside.
      */

@@ -117,6 +117,11 @@ static size_t count_lent_to(const cv__pool *pool, const cv_ctx *cx)
     return count;
 }
 
+bool cv__pool_is_lent_to(const cv__pool *pool, const cv_ctx *cx)
+{
+    return count_lent_to(pool, cx) > 0;
+}
+
 static int fail_pool_timeout(cv_ctx *cx, cv__pool *pool)
 {
     pool->timeouts_total++;

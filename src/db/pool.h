@@ -33,6 +33,9 @@ void cv__pool_init(cv__pool *pool, const cv__driver *driver, void *shared, cv__c
  */
 CV_CHECKED int cv__pool_acquire(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn);
 
+/** Whether the context has borrowed a connection of the pool. */
+bool cv__pool_is_lent_to(const cv__pool *pool, const cv_ctx *cx);
+
 /** Give a connection back: made clean for the next borrower, or closed when it is broken or the pool is closed. Keeps
  * the context's error. May suspend, for at most the clean-up budget. */
 void cv__pool_release(cv_ctx *cx, cv__conn *conn);

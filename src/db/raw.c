@@ -57,12 +57,14 @@ static void guess_role(const cv_db *db, cv__raw *raw, cv_str word)
 {
     static const char *const reading[] = {"SELECT", "VALUES", "EXPLAIN", NULL};
     static const char *const unclear[] = {"WITH", "PRAGMA", NULL};
+    static const char *const groupable[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", NULL};
     raw->role_known = true;
     raw->role = CV__READER;
     if (db->writers.max == 0 || is_one_of(word, reading))
         return;
     raw->role = CV__WRITER;
     raw->role_known = !is_one_of(word, unclear);
+    raw->groupable = is_one_of(word, groupable);
 }
 
 static int ask_role(cv_ctx *cx, cv_db *db, cv__raw *raw)

@@ -11,6 +11,7 @@ typedef struct cv__raw {
     size_t param_count;
     cv__conn_role role;
     bool role_known;
+    bool groupable; /* one INSERT, UPDATE or DELETE */
 } cv__raw;
 
 /** The statement made ready for the database, with its role; valid until cv__raw_put. CV_E_SYNTAX, CV_E_LIMIT,

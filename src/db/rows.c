@@ -23,7 +23,8 @@ static int make_statement(cv_ctx *cx, cv_db *db, const char *sql, const cv_value
         cv__raw_put(db, *ret_raw);
         return CV_E_SQL;
     }
-    *ret_statement = (cv__statement){.sql = raw->sql, .hash = raw->hash, .params = values, .param_count = count};
+    *ret_statement = (cv__statement){
+        .sql = raw->sql, .hash = raw->hash, .params = values, .param_count = count, .groupable = raw->groupable};
     return 0;
 }
 

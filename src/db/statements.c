@@ -71,7 +71,7 @@ static int read_to_the_end(cv_ctx *cx, cv__cursor *cursor, cv_result *result)
     return rc;
 }
 
-int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
+static int run_alone(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
 {
     cv__conn *conn;
     struct cv_tx *root;
@@ -87,6 +87,28 @@ int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *s
     if (rc == 0 && ret_result)
         *ret_result = result;
     return rc;
+}
+
+/* What a lost group had to leave is run alone, as if there were no groups. */
+static int run_grouped(cv_ctx *cx, cv_db *db, const cv__statement *statement, cv_result *ret_result)
+{
+    cv_result result = {0};
+    bool alone;
+    cv__db_ref(db);
+    int rc = cv__write_lane_run(cx, db, statement, &result, &alone);
+    if (rc == 0 && alone)
+        rc = run_alone(cx, db, CV__WRITER, statement, &result);
+    cv__db_unref(db);
+    if (rc == 0 && ret_result)
+        *ret_result = result;
+    return rc;
+}
+
+int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
+{
+    if (role == CV__WRITER && cv__write_lane_takes(cx, db, statement))
+        return run_grouped(cx, db, statement, ret_result);
+    return run_alone(cx, db, role, statement, ret_result);
 }
 
 int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,

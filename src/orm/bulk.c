@@ -136,6 +136,7 @@ static int insert_params(bulk *b, bool new_key, const cv__statement *insert, siz
     cv__statement statement = *insert;
     statement.params = values;
     statement.param_count = columns * count;
+    statement.groupable = true;
     return run_statement(b, &statement, new_key, count);
 }
 

@@ -53,7 +53,8 @@ static int change(cv_ctx *cx, cv_query *q, const cv__run_options *options, int64
         return rc;
     }
     CV_TRY(cv__run_prepare(cx, q, options, &run));
-    const cv__statement statement = cv__run_statement(&run);
+    cv__statement statement = cv__run_statement(&run);
+    statement.groupable = true;
     int rc = cv__db_run(cx, run.db, CV__WRITER, &statement, &result);
     cv__run_done(&run);
     if (rc == 0 && ret_count)

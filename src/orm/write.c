@@ -102,6 +102,7 @@ static cv__statement statement_of(const cv__shape *shape, const cv_value *params
                            .hash = shape->hash,
                            .params = params,
                            .param_count = count,
+                           .groupable = true,
                            .columns = shape->plan.column_count ? shape->columns : NULL,
                            .column_count = shape->plan.column_count};
 }

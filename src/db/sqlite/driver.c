@@ -15,6 +15,7 @@ const cv__driver cv__driver_sqlite = {
     .execute = cv__sqlite_execute,
     .fetch = cv__sqlite_fetch,
     .finish = cv__sqlite_finish,
+    .run_grouped = cv__sqlite_run_grouped,
     .begin = cv__sqlite_begin,
     .commit = cv__sqlite_commit,
     .rollback = cv__sqlite_rollback,

@@ -48,10 +48,12 @@ typedef struct cv__sqlite_statement {
     cv_link open_link;
     sqlite3_stmt *handle;
     bool read_only, is_pragma;
-    bool is_long;              /* has long steps that give no chance to yield: runs on a lane */
-    int reprepared;            /* how often SQLite has prepared it again when names and types were read */
-    char **names;              /* one block with the texts */
-    cv__column_type *declared; /* as the columns are declared; made when first wanted */
+    bool is_long;                        /* has long steps that give no chance to yield: runs on a lane */
+    bool is_deferred_known, is_deferred; /* whether it checks deferred foreign keys (group.c) */
+    int deferred_reprepared;             /* how often SQLite had prepared it again when that was learnt */
+    int reprepared;                      /* how often SQLite has prepared it again when names and types were read */
+    char **names;                        /* one block with the texts */
+    cv__column_type *declared;           /* as the columns are declared; made when first wanted */
     const cv__column_type *wanted;
     bool row_ready; /* the statement stands on a row that was not fetched yet */
     bool running;   /* not reset since its last step */
@@ -142,6 +144,7 @@ int cv__sqlite_execute(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, 
 int cv__sqlite_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
 void cv__sqlite_finish(cv_ctx *cx, cv__cursor *cursor);
 bool cv__sqlite_writes(cv_ctx *cx, cv__conn *reader, cv_str sql);
+int cv__sqlite_run_grouped(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, cv_result *ret_result);
 
 int cv__sqlite_begin(cv_ctx *cx, cv__conn *head, const cv_tx_options *options);
 int cv__sqlite_commit(cv_ctx *cx, cv__conn *head);
