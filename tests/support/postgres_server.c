@@ -203,6 +203,25 @@ void test_server_start(test_server *server)
     assert_int_equal(rc, 0);
 }
 
+void test_server_start_closed(test_server *server)
+{
+    char options[512], url[TEST_URL_BYTES];
+    const char *const start[] = {"pg_ctl", "-D", "data", "-l", "log", "-W", "-o", options, "start", NULL};
+    snprintf(options, sizeof options, "-p %d -k %s/sock -c listen_addresses=127.0.0.1 -c max_connections=30",
+             server->port, server->folder);
+    assert_int_equal(run(server, "pg_ctl", start), 0);
+    test_server_url(server, "app", url);
+    bool refuses = false;
+    for (int attempt = 0; attempt < 6000 && !refuses; attempt++) {
+        PGconn *session = PQconnectdb(url);
+        refuses = strstr(PQerrorMessage(session), "not accepting connections") != NULL;
+        PQfinish(session);
+        if (!refuses)
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    assert_true(refuses);
+}
+
 void test_server_stop(test_server *server)
 {
     const char *const stop[] = {"pg_ctl", "-D", "data", "-m", "fast", "-w", "-t", "60", "stop", NULL};

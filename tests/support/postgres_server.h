@@ -34,6 +34,8 @@ bool test_server_create(test_server *server);
 void test_server_destroy(test_server *server);
 
 void test_server_start(test_server *server);
+/** Start one that will not let anybody in, such as a replica with hot_standby off; wait until it refuses. */
+void test_server_start_closed(test_server *server);
 /** Stop it in order; its port stays its own. */
 void test_server_stop(test_server *server);
 

@@ -4,6 +4,7 @@
  * which is what certificates are compared with. */
 #include "db/postgres/postgres.h"
 #include <covet/fiber.h>
+#include <covet/lane.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -31,6 +32,39 @@ static PostgresPollingStatusType step(PGconn *pg, cv__pg_handshake *handshake)
     return status;
 }
 
+typedef struct step_job {
+    PGconn *pg;
+    cv__pg_handshake *handshake;
+    PostgresPollingStatusType status;
+} step_job;
+
+static int run_step(void *arg)
+{
+    step_job *job = arg;
+    job->status = step(job->pg, job->handshake);
+    return 0;
+}
+
+/* Proving a password by SCRAM takes 4,096 rounds of HMAC, some milliseconds: not on the loop. */
+static bool computes(const PGconn *pg)
+{
+    const char *password = PQpass(pg);
+    return PQstatus(pg) == CONNECTION_AWAITING_RESPONSE && password && *password;
+}
+
+static int take_step(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_status,
+                     cv__pg_handshake *ret_handshake)
+{
+    step_job job = {.pg = conn->pg, .handshake = ret_handshake};
+    int rc = computes(conn->pg) ? cv_offload(cx, CV_LANE_CPU, run_step, &job, NULL) : run_step(&job);
+    if (rc == CV_E_BUSY || rc == CV_E_SYSTEM) {
+        cv_error_clear(cx);
+        rc = run_step(&job);
+    }
+    *ret_status = job.status;
+    return rc;
+}
+
 /* Drive libpq's state machine until the connection stands or cannot. The socket may change from step to step. */
 static int drive(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_status, cv__pg_handshake *ret_handshake)
 {
@@ -39,11 +73,12 @@ static int drive(cv_ctx *cx, cv__pg_conn *conn, PostgresPollingStatusType *ret_s
         int rc = cv__wait_fd(cx, PQsocket(conn->pg), status == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE, NULL);
         if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT)
             return rc;
-        status = step(conn->pg, ret_handshake);
-        if (rc < 0 && (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING))
-            return rc;
         if (rc < 0)
-            cv_error_clear(cx); /* libpq has looked at the socket and knows more */
+            cv_error_clear(cx); /* libpq will look at the socket and know more */
+        int waited = rc;
+        CV_TRY(take_step(cx, conn, &status, ret_handshake));
+        if (waited < 0 && (status == PGRES_POLLING_READING || status == PGRES_POLLING_WRITING))
+            return cv_fail(cx, waited, "could not wait for PostgreSQL at \"%s\"", cv__pg_place(conn));
     }
     *ret_status = status;
     return 0;
@@ -71,6 +106,8 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     values[CV__PG_KEY_HOSTADDR] = hostaddr;
     values[CV__PG_KEY_HOST] = host->name;
     values[CV__PG_KEY_PORT] = host->port_text;
+    if (conn->pooled)
+        values[CV__PG_KEY_OPTIONS] = NULL;
     conn->pg = PQconnectStartParams(shared->keywords, values, 0);
     if (!conn->pg)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to PostgreSQL");
@@ -79,7 +116,8 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     return 0;
 }
 
-int cv__pg_attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+/* Up to the point where the server, or a pooler, is ready for statements. */
+static int shake_hands(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
 {
     PostgresPollingStatusType status = PGRES_POLLING_FAILED;
     cv__pg_handshake handshake = {0};
@@ -94,13 +132,34 @@ int cv__pg_attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *re
     if (rc == CV_E_TIMEOUT)
         return cv_fail(cx, rc, "could not connect to PostgreSQL at \"%s\": no answer in time", cv__pg_place(conn));
     CV_TRY(rc);
-    if (status != PGRES_POLLING_OK)
-        return cv__pg_fail_connect(cx, conn, handshake, ret_final);
+    return status == PGRES_POLLING_OK ? 0 : cv__pg_fail_connect(cx, conn, handshake, ret_final);
+}
+
+/* A pooler that refuses the settings of a session gets none. */
+static int reach(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+{
+    cv__pg_host *host = &conn->shared->hosts[conn->host];
+    cv__pg_pooler pooler = conn->shared->pooler;
+    conn->pooled = pooler == CV__PG_POOLER_YES || (pooler == CV__PG_POOLER_AUTO && host->behind_pooler);
+    int rc = shake_hands(cx, conn, hostaddr, ret_final);
+    if (rc == 0 || !conn->pg || conn->pooled || pooler != CV__PG_POOLER_AUTO || !cv__pg_is_refused_setting(conn->pg))
+        return rc;
+    cv_error_clear(cx);
+    host->behind_pooler = true;
+    conn->pooled = true;
+    return shake_hands(cx, conn, hostaddr, ret_final);
+}
+
+int cv__pg_attempt(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+{
+    CV_TRY(reach(cx, conn, hostaddr, ret_final));
     PQsetErrorVerbosity(conn->pg, PQERRORS_DEFAULT);
     if (PQsetnonblocking(conn->pg, 1) != 0)
         return cv__pg_lost(cx, conn);
     CV_TRY(cv__poll_new(cx, PQsocket(conn->pg), &conn->poll));
-    return cv__pg_session_start(cx, conn);
+    int rc = cv__pg_session_start(cx, conn);
+    *ret_final = rc == CV_E_CONFIG;
+    return rc;
 }
 
 static cv__pg_conn *make(cv__pg_shared *shared, cv__conn_role role)

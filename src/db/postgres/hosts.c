@@ -26,7 +26,7 @@ typedef struct search {
         PGconn *pg; /* NULL: none */
         cv__poll *poll;
         size_t host;
-        bool checks_client;
+        bool checks_client, pooled;
     } spare; /* the second choice */
 } search;
 
@@ -87,6 +87,7 @@ static void keep_spare(search *s)
     s->spare.poll = conn->poll;
     s->spare.host = conn->host;
     s->spare.checks_client = conn->checks_client;
+    s->spare.pooled = conn->pooled;
     conn->pg = NULL;
     conn->poll = NULL;
 }
@@ -99,6 +100,7 @@ static void take_spare(search *s)
     conn->poll = s->spare.poll;
     conn->host = s->spare.host;
     conn->checks_client = s->spare.checks_client;
+    conn->pooled = s->spare.pooled;
     s->spare.pg = NULL;
     s->spare.poll = NULL;
 }

@@ -31,11 +31,12 @@ static const char *const names[] = {
     /* from here on: what is done here */
     "host",
     "load_balance_hosts",
+    "pooler",
     "port",
     "read_only",
     "target_session_attrs",
 };
-enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 5 };
+enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 6 };
 
 /* Besides those passed on: hostaddr, host, port, user, password, dbname, client_encoding, target_session_attrs. */
 enum { OWN_COUNT = 8, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
@@ -53,6 +54,7 @@ static const struct {
     {"channel_binding", {"disable", "prefer", "require"}},
     {"gssencmode", {"disable", "prefer", "require"}},
     {"load_balance_hosts", {"disable", "random"}},
+    {"pooler", {"auto", "yes", "no"}},
     {"read_only", {"true", "false"}},
     {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
 };
@@ -181,6 +183,10 @@ static int take_own(keywords *k, const char *name, cv_str value)
         return take_ports(k, value);
     if (strcmp(name, "load_balance_hosts") == 0)
         k->shared->any_order = cv_str_equal(value, CV_STR("random"));
+    else if (strcmp(name, "pooler") == 0)
+        k->shared->pooler = cv_str_equal(value, CV_STR("yes"))  ? CV__PG_POOLER_YES
+                            : cv_str_equal(value, CV_STR("no")) ? CV__PG_POOLER_NO
+                                                                : CV__PG_POOLER_AUTO;
     else if (strcmp(name, "read_only") == 0)
         k->read_only = cv_str_equal(value, CV_STR("true"));
     else
@@ -284,6 +290,7 @@ static int set_defaults(keywords *k)
     CV_TRY(set_keyword(k, "hostaddr", CV_STR("")));
     CV_TRY(set_keyword(k, "host", CV_STR("")));
     CV_TRY(set_keyword(k, "port", CV_STR("")));
+    CV_TRY(set_keyword(k, "options", CV_STR("")));
     CV_TRY(set_keyword(k, "application_name", CV_STR("covet")));
     CV_TRY(set_keyword(k, "gssencmode", CV_STR("disable")));
     return set_keyword(k, "target_session_attrs", CV_STR("any"));
@@ -321,6 +328,7 @@ static int fill(keywords *k, const cv_url *url, const cv_db_options *options)
     CV_TRY(set_hosts(k));
     CV_TRY(set_account(k, url));
     CV_TRY(set_tls_defaults(k));
+    shared->needs_session = k->read_only || k->user_options;
     shared->statement_cache = options->statement_cache;
     shared->connect_timeout_ms = options->connect_timeout_ms;
     return set_session_options(k, k->read_only);

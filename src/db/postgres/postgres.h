@@ -26,6 +26,7 @@ typedef struct cv__pg_host {
     int port;
     const char *port_text;
     const char *place;       /* for messages: "127.0.0.1:5432" */
+    bool behind_pooler;      /* a pooler that takes no session settings answered there */
     int64_t silent_since_ns; /* it did not answer in time: for a while it is tried after the others; 0: it did */
 } cv__pg_host;
 
@@ -39,8 +40,12 @@ typedef enum cv__pg_target {
     CV__PG_PREFER_STANDBY
 } cv__pg_target;
 
+/** Whether connections go through a transaction pooler, which gives each transaction the server's session that is free:
+ *  as it is found out at connect, or as the URL says. */
+typedef enum cv__pg_pooler { CV__PG_POOLER_AUTO, CV__PG_POOLER_YES, CV__PG_POOLER_NO } cv__pg_pooler;
+
 /** The keywords that each attempt sets for itself; the others follow. */
-enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_COUNT };
+enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_OPTIONS };
 
 /** What all connections of one database share: made by open; constant afterwards, but for what was learned of the
  * hosts. */
@@ -49,6 +54,8 @@ typedef struct cv__pg_shared {
     cv__pg_host *hosts;
     size_t host_count;
     cv__pg_target target;
+    cv__pg_pooler pooler;
+    bool needs_session;    /* settings of the session were asked for that a pooler would lose */
     bool any_order;        /* the hosts are tried in a random order */
     const char *place;     /* for messages: all hosts */
     const char **keywords; /* for PQconnectStartParams, ended by NULL */
@@ -77,6 +84,7 @@ typedef struct cv__pg_conn {
     cv_link cursors;     /* all that are open */
     cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */
     size_t kept_bytes;   /* rows of cursors in memory */
+    bool pooled;         /* a transaction pooler is in between: the next transaction may be in another session */
     bool touched;        /* session settings may differ from those after connect */
     bool checks_client;  /* the server looks for our hang-up while it works */
     bool swollen;
@@ -191,6 +199,9 @@ typedef struct cv__pg_handshake {
 /** Report the failure of an attempt to connect, with what to do about it. `*ret_final` tells whether a server gave the
  *  refusal for a reason that holds at every other address and host: the password, the name of the database. */
 int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_conn *conn, cv__pg_handshake handshake, bool *ret_final);
+
+/** Whether an attempt failed because a pooler takes no settings of the session at the start. */
+bool cv__pg_is_refused_setting(const PGconn *pg);
 
 /* --- params.c --- */
 
@@ -368,6 +379,9 @@ CV_CHECKED int cv__pg_ask(cv_ctx *cx, cv__pg_conn *conn, const char *sql, size_t
 
 /** Settings that the start-up message cannot carry, after connect. Suspends. */
 CV_CHECKED int cv__pg_session_start(cv_ctx *cx, cv__pg_conn *conn);
+
+/** CV_E_UNSUPPORTED when a pooler is in between and the statement needs a session of its own, 0 otherwise. */
+CV_CHECKED int cv__pg_check_session(cv_ctx *cx, const cv__pg_conn *conn, cv_str sql);
 CV_CHECKED int cv__pg_reset(cv_ctx *cx, cv__conn *conn);
 bool cv__pg_is_clean(const cv__conn *conn);
 

@@ -64,6 +64,9 @@ static void advise(cv_ctx *cx, const cv__pg_shared *shared, const char *sqlstate
     else if (strcmp(sqlstate, "53300") == 0)
         cv_error_hint(cx, "the pools of all programs together must stay below the server's max_connections: lower "
                           "theirs, raise the server's, or put a pooler in between");
+    else if (strcmp(sqlstate, "08P01") == 0)
+        cv_error_hint(cx, "a pooler that takes no settings at the start: pooler=auto does without them, "
+                          "ignore_startup_parameters=options of PgBouncer takes and drops them");
     else if (strcmp(sqlstate, "57P03") == 0)
         cv_error_hint(cx, "it is starting, stopping or recovering: try again soon");
 }
@@ -161,6 +164,12 @@ static int fail_without_state(cv_ctx *cx, const cv__pg_conn *conn, cv__pg_handsh
     else if (code == CV_E_REFUSED)
         cv_error_hint(cx, "is the server running, and does it listen there (listen_addresses, port)?");
     return rc;
+}
+
+/* PgBouncer before 1.20 says so, in English alone. */
+bool cv__pg_is_refused_setting(const PGconn *pg)
+{
+    return strstr(PQerrorMessage(pg), "unsupported startup parameter") != NULL;
 }
 
 int cv__pg_fail_connect(cv_ctx *cx, const cv__pg_conn *conn, cv__pg_handshake handshake, bool *ret_final)

@@ -161,7 +161,7 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, 
     *ret_again = false;
     CV_TRY(cv__pg_params_make(cx, statement->params, statement->param_count, &params));
     conn->swollen |= params.bytes + statement->sql.len > CV__PG_SWOLLEN_BYTES;
-    if (!statement->uncached)
+    if (!statement->uncached && !conn->pooled)
         CV_TRY(cv__pg_prepared_need(cx, conn, statement, &params, &p, &fresh));
     CV_TRY(send_all(cx, conn, statement, p, fresh, &params, ret_first));
     if (*ret_first)
@@ -226,6 +226,7 @@ int cv__pg_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, c
     cv__pg_conn *conn = cv__pg_conn_of(base);
     PGresult *first = NULL;
     int rc = 0;
+    CV_TRY(cv__pg_check_session(cx, conn, statement->sql));
     CV_TRY(cv__pg_make_ready(cx, conn));
     CV_SCOPE(cx)
     {
