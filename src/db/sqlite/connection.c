@@ -73,7 +73,9 @@ static int open_flags(const cv__sqlite_conn *conn)
 
 static int open_file(cv_ctx *cx, cv__sqlite_conn *conn)
 {
-    int rc = sqlite3_open_v2(conn->shared->path, &conn->db, open_flags(conn), NULL);
+    int rc = cv__sqlite_vfs_make(conn);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_open_v2(conn->shared->path, &conn->db, open_flags(conn), cv__sqlite_vfs_name(conn));
     if (rc == SQLITE_OK)
         return 0;
     if (!conn->db)
@@ -215,6 +217,7 @@ void cv__sqlite_disconnect(cv__conn *head)
     drop_open_statements(conn);
     cv__statement_cache_done(&conn->cache);
     sqlite3_close(conn->db);
+    cv__sqlite_vfs_free(conn);
     free(conn);
 }
 

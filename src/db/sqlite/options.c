@@ -119,6 +119,7 @@ enum { STATEMENT_JOURNAL_BYTES = 120 * 1024 };
 static void configure_process(void)
 {
     (void)sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, STATEMENT_JOURNAL_BYTES);
+    cv__sqlite_vfs_configure();
 }
 
 int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)

@@ -24,6 +24,7 @@ typedef struct cv__sqlite_shared {
 typedef struct cv__sqlite_conn {
     cv__conn head;
     sqlite3 *db;
+    struct cv__sqlite_vfs *vfs; /* its file system (vfs.c) */
     const cv__sqlite_shared *shared;
     cv__statement_cache cache;
     cv_link open_statements; /* those with a cursor */
@@ -75,6 +76,15 @@ static inline cv__sqlite_conn *cv__sqlite_conn_of(cv__conn *conn)
 /** Begin and end a call that may suspend in a handler. */
 void cv__sqlite_enter(cv_ctx *cx, cv__sqlite_conn *conn);
 void cv__sqlite_leave(cv__sqlite_conn *conn);
+
+/** Make the file system of a connection, before it is opened with its name, and free it, after it was closed. A code of
+ *  SQLite. */
+int cv__sqlite_vfs_make(cv__sqlite_conn *conn);
+const char *cv__sqlite_vfs_name(const cv__sqlite_conn *conn);
+void cv__sqlite_vfs_free(cv__sqlite_conn *conn);
+
+/** Once a process, before the first connection: let reads be tried without waiting. */
+void cv__sqlite_vfs_configure(void);
 
 /** Install the busy and the progress handler. */
 void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
