@@ -24,6 +24,7 @@
 #include <covet/middleware.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
+#include <covet/prepared.h>
 #include <covet/query.h>
 #include <covet/retry.h>
 #include <covet/router.h>

@@ -33,12 +33,28 @@ typedef enum cv_isolation {
     CV_SERIALIZABLE,
 } cv_isolation;
 
+/* What became of a transaction. */
+typedef enum cv_tx_outcome {
+    CV_TX_OPEN,        /* not over: the block is open, or the server has not finished it */
+    CV_TX_COMMITTED,   /* its changes are stored */
+    CV_TX_ROLLED_BACK, /* nothing of it is stored */
+    CV_TX_UNKNOWN,     /* the answer to COMMIT was lost */
+} cv_tx_outcome;
+
+/* Remembers a transaction beyond its block, for cv_commit_outcome. Written by the library only. */
+typedef struct cv_commit_token {
+    cv_tx_outcome outcome; /* as far as the block knew */
+    char id[24];           /* how the server names it; "" when that is not needed, or nothing was begun */
+} cv_commit_token;
+
 typedef struct cv_tx_options {
     cv_isolation isolation;
     bool read_only;     /* writes fail with CV_E_READ_ONLY; on SQLite such a transaction does not wait for the writer */
     bool deferrable;    /* PostgreSQL, serializable and read-only */
     int64_t timeout_ms; /* deadline for the whole block, from its beginning; 0: the context's */
     int max_attempts;   /* cv_atomic_retry only; 0: 5 */
+    bool verify_commit; /* when the answer to COMMIT is lost, find out what became of it: see cv_commit_outcome */
+    cv_commit_token *commit_token; /* filled for cv_commit_outcome; must live until the block is over; NULL: none */
 } cv_tx_options;
 
 /** An atomic block; see above. Options matter for the outermost block only; in an inner one, asking for another
@@ -68,6 +84,18 @@ CV_API CV_CHECKED int cv_rollback(cv_ctx *cx);
 
 /** Whether the context is inside an atomic block. */
 CV_API bool cv_in_transaction(const cv_ctx *cx);
+
+/** What became of a transaction whose block ended with CV_E_COMMIT_UNKNOWN; the context's database must be the block's.
+ *  PostgreSQL is asked for the status of the transaction's number over another connection; while it is still at work,
+ * the answer is waited for, until the deadline, at most 5 s: then CV_TX_OPEN. CV_TX_UNKNOWN when there is no number:
+ * the block had neither a token nor verify_commit, or it is too old for the server to remember. SQLite never loses the
+ *  answer: a COMMIT that fails has not happened.
+ *
+ *  With verify_commit, the block asks by itself: it ends well (and its hooks run) when the transaction turns out to be
+ *  committed, and with CV_E_CONNECTION_LOST, which cv_atomic_retry repeats, when it was rolled back. Token and
+ *  verify_commit cost a round trip at the first statement, and a transaction number even when nothing is written.
+ *  Suspends. Errors of getting a connection and of the statement. */
+CV_API CV_CHECKED int cv_commit_outcome(cv_ctx *cx, const cv_commit_token *token, cv_tx_outcome *ret_outcome);
 
 /* ---- hooks ----
  *

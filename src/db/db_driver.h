@@ -18,6 +18,7 @@
 #include "sql/dialect.h"
 #include <covet/db.h>
 #include <covet/list.h>
+#include <covet/prepared.h>
 #include <covet/transaction.h>
 #include <covet/url.h>
 
@@ -132,6 +133,21 @@ struct cv__driver {
     int (*savepoint)(cv_ctx *cx, cv__conn *conn, int level);
     int (*release)(cv_ctx *cx, cv__conn *conn, int level);
     int (*rollback_to)(cv_ctx *cx, cv__conn *conn, int level);
+
+    /** Optional: two phases. Prepare the transaction under a checked name instead of committing it: the connection is
+     * then outside any transaction, or, where another session can finish it only after this one is gone, it is marked
+     * broken. The same errors as commit. */
+    int (*prepare_transaction)(cv_ctx *cx, cv__conn *conn, const char *gid);
+    /** Finish it, on a connection without a transaction. CV_E_NOT_FOUND. */
+    int (*finish_prepared)(cv_ctx *cx, cv__conn *conn, const char *gid, bool commit);
+    /** All that are prepared, the oldest first, in the context's arena. */
+    int (*list_prepared)(cv_ctx *cx, cv__conn *conn, cv_prepared **ret_list, size_t *ret_count);
+
+    /** Optional: for engines that may lose the answer to COMMIT. The number of the open transaction, as a text that any
+     * later connection understands. */
+    int (*transaction_id)(cv_ctx *cx, cv__conn *conn, char *ret_id, size_t size);
+    /** What became of the transaction of this number; asked on another connection. */
+    int (*transaction_status)(cv_ctx *cx, cv__conn *conn, const char *id, cv_tx_outcome *ret_outcome);
 
     /** Whether a statement writes, for routing raw SQL to a writer; only for engines with writers of their own, else
      * NULL. A statement that cannot be told counts as writing. Uses an idle connection of the driver's choice; does not

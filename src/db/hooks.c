@@ -95,6 +95,15 @@ void cv__hooks_hand_up(struct cv_tx *inner)
     cv__list_move_all(&inner->hooks, &inner->outer->hooks);
 }
 
+bool cv__hooks_wait_for_commit(const struct cv_tx *root)
+{
+    cv_list_each (at, &root->hooks) {
+        if (of_link(at)->kind != AFTER_ROLLBACK)
+            return true;
+    }
+    return false;
+}
+
 void cv__hooks_drop(cv_link *hooks)
 {
     cv_link *link;

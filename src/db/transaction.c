@@ -31,6 +31,7 @@ static int open_root(cv_ctx *cx, struct cv_tx *tx, const cv_tx_options *options)
     cv_list_init(&tx->streams);
     tx->root = tx;
     tx->options = *options;
+    cv__outcome_tell(tx, CV_TX_OPEN);
     return 0;
 }
 
@@ -71,15 +72,18 @@ static int open_block(cv_ctx *cx, const cv_tx_options *options, struct cv_tx **r
 }
 
 /* The block is over: the context is as before it. */
-static void leave(cv_ctx *cx, struct cv_tx *tx, cv_link *ret_hooks)
+static void leave(cv_ctx *cx, struct cv_tx *tx, cv_tx_outcome outcome, cv_link *ret_hooks)
 {
     cv__hooks_drop(&tx->before);
     cv_list_init(ret_hooks);
     cv__list_move_all(&tx->hooks, ret_hooks);
     cx->tx = tx->outer;
     cv_ctx_restore_deadline_ns(cx, tx->former_deadline_ns);
-    if (tx->conn)
-        cv__pool_release(cx, tx->conn);
+    if (!tx->outer) {
+        cv__tx_give_back(cx, tx);
+        cv__outcome_tell(tx, outcome);
+    }
+    free(tx->gid);
     free(tx);
 }
 
@@ -87,36 +91,53 @@ static void roll_back(cv_ctx *cx, struct cv_tx *tx)
 {
     cv_link hooks;
     cv__tx_undo(cx, tx);
-    leave(cx, tx, &hooks);
+    leave(cx, tx, CV_TX_ROLLED_BACK, &hooks);
     cv__hooks_after_rollback(cx, &hooks);
 }
 
-static int fail_to_end(cv_ctx *cx, struct cv_tx *tx, int rc)
+static void leave_in_the_dark(cv_ctx *cx, struct cv_tx *tx)
 {
-    if (rc == CV_E_COMMIT_UNKNOWN)
-        cv__hooks_drop(&tx->hooks);
-    roll_back(cx, tx);
-    cx->tx_marked = true;
-    return rc;
+    cv_link hooks;
+    leave(cx, tx, CV_TX_UNKNOWN, &hooks);
+    cv__hooks_drop(&hooks);
+}
+
+static int succeed(cv_ctx *cx, struct cv_tx *tx)
+{
+    cv_link hooks;
+    if (tx->outer)
+        cv__hooks_hand_up(tx);
+    leave(cx, tx, CV_TX_COMMITTED, &hooks);
+    return cv__hooks_after_commit(cx, &hooks);
+}
+
+/* Make it final. */
+static int finish(cv_ctx *cx, struct cv_tx *tx)
+{
+    if (tx->outer)
+        return cv__tx_commit(cx, tx);
+    CV_TRY(cv__hooks_before_commit(cx, tx));
+    if (tx->rollback_only)
+        return 0;
+    if (tx->gid)
+        return cv__tx_prepare(cx, tx);
+    int rc = cv__tx_commit(cx, tx);
+    return rc == CV_E_COMMIT_UNKNOWN ? cv__outcome_find(cx, tx) : rc;
 }
 
 /* The closing brace was reached. */
 static int end(cv_ctx *cx, struct cv_tx *tx)
 {
-    int rc = tx->rollback_only || tx->outer ? 0 : cv__hooks_before_commit(cx, tx);
+    int rc = tx->rollback_only ? 0 : finish(cx, tx);
     if (rc == 0 && !tx->rollback_only)
-        rc = cv__tx_commit(cx, tx);
-    if (rc < 0)
-        return fail_to_end(cx, tx, rc);
-    if (tx->rollback_only) {
+        return succeed(cx, tx);
+    if (rc == CV_E_COMMIT_UNKNOWN)
+        leave_in_the_dark(cx, tx);
+    else
         roll_back(cx, tx);
-        return 0;
-    }
-    if (tx->outer)
-        cv__hooks_hand_up(tx);
-    cv_link hooks;
-    leave(cx, tx, &hooks);
-    return cv__hooks_after_commit(cx, &hooks);
+    if (rc < 0)
+        cx->tx_marked = true;
+    return rc;
 }
 
 struct cv__atomic cv__atomic_make(cv_ctx *cx, const cv_tx_options *options)

@@ -7,6 +7,8 @@
  *
  *     transaction.c   the life of a block: entering, ending, leaving early
  *     tx_server.c     what it does on its connection: begin, commit, undo
+ *     outcome.c       what became of it, when the answer to COMMIT was lost
+ *     prepared.c      two-phase commit
  *     hooks.c         functions to be called before and after its end */
 #ifndef COVET_SRC_DB_TRANSACTION_H
 #define COVET_SRC_DB_TRANSACTION_H
@@ -30,7 +32,9 @@ struct cv_tx {
     int start_code; /* why it could not begin */
     bool lost;      /* the engine has ended the transaction, or the connection is gone: only leaving is possible */
     size_t hook_count;
-    cv_link streams; /* open row streams, newest first */
+    char *gid;           /* to be prepared under this name instead of being committed, or NULL */
+    cv_commit_token own; /* filled as the caller's, for verify_commit */
+    cv_link streams;     /* open row streams, newest first */
 };
 
 /* --- tx_server.c --- */
@@ -43,6 +47,12 @@ CV_CHECKED int cv__tx_enter(cv_ctx *cx, struct cv_tx *root);
  *  Suspends. */
 CV_CHECKED int cv__tx_commit(cv_ctx *cx, struct cv_tx *tx);
 
+/** Prepare the transaction under its gid instead. Suspends. */
+CV_CHECKED int cv__tx_prepare(cv_ctx *cx, struct cv_tx *root);
+
+/** Give the connection of the root back; no effect without one. May suspend, briefly. */
+void cv__tx_give_back(cv_ctx *cx, struct cv_tx *root);
+
 /** Undo what the block did, in a time of its own, keeping the first error. A savepoint that cannot be undone takes the
  *  whole transaction with it. Suspends. */
 void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx);
@@ -52,6 +62,18 @@ CV_CHECKED int cv__tx_check(cv_ctx *cx, const struct cv_tx *root);
 
 /** Look at the connection after a failure inside a transaction: whether the engine has ended it. */
 void cv__tx_note_failure(struct cv_tx *root);
+
+/* --- outcome.c --- */
+
+/** Note the number of the transaction that has just begun, when it will be wanted. Suspends. */
+CV_CHECKED int cv__outcome_prepare(cv_ctx *cx, struct cv_tx *root);
+
+/** After CV_E_COMMIT_UNKNOWN: 0 when the transaction turns out to be committed, CV_E_CONNECTION_LOST when it was rolled
+ *  back, the same code when that cannot be found out. The connection was given back. Suspends. */
+CV_CHECKED int cv__outcome_find(cv_ctx *cx, struct cv_tx *root);
+
+/** Tell the caller's token. */
+void cv__outcome_tell(const struct cv_tx *root, cv_tx_outcome outcome);
 
 /* --- statements.c --- */
 
@@ -73,6 +95,9 @@ void cv__hooks_hand_up(struct cv_tx *inner);
  *  The first failure of a hook that is not robust. Suspends. */
 CV_CHECKED int cv__hooks_after_commit(cv_ctx *cx, cv_link *hooks);
 void cv__hooks_after_rollback(cv_ctx *cx, cv_link *hooks);
+
+/** Whether there are hooks for after the commit. */
+bool cv__hooks_wait_for_commit(const struct cv_tx *root);
 
 /** Free them all: nobody knows how the transaction ended. */
 void cv__hooks_drop(cv_link *hooks);

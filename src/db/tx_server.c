@@ -23,15 +23,22 @@ void cv__tx_note_failure(struct cv_tx *root)
         root->lost = true;
 }
 
+void cv__tx_give_back(cv_ctx *cx, struct cv_tx *root)
+{
+    if (root->conn)
+        cv__pool_release(cx, root->conn);
+    root->conn = NULL;
+}
+
 static int start(cv_ctx *cx, struct cv_tx *root)
 {
     cv__pool *pool = cv__db_pool(root->db, root->options.read_only ? CV__READER : CV__WRITER);
     CV_TRY(cv__pool_acquire(cx, pool, &root->conn));
     int rc = root->conn->driver->begin(cx, root->conn, &root->options);
     if (rc == 0)
-        return 0;
-    cv__pool_release(cx, root->conn);
-    root->conn = NULL;
+        rc = cv__outcome_prepare(cx, root);
+    if (rc < 0)
+        cv__tx_give_back(cx, root);
     return rc;
 }
 
@@ -83,6 +90,15 @@ int cv__tx_commit(cv_ctx *cx, struct cv_tx *tx)
     return root->conn->driver->commit(cx, root->conn);
 }
 
+int cv__tx_prepare(cv_ctx *cx, struct cv_tx *root)
+{
+    if (cv__hooks_wait_for_commit(root))
+        return cv_fail(cx, CV_E_STATE, "cannot prepare a transaction that has hooks for after its commit");
+    CV_TRY(cv__tx_enter(cx, root));
+    cv__tx_close_streams(cx, root, 0);
+    return root->conn->driver->prepare_transaction(cx, root->conn, root->gid);
+}
+
 static int undo_savepoint(cv_ctx *cx, struct cv_tx *tx)
 {
     cv__conn *conn = tx->root->conn;
@@ -96,7 +112,7 @@ void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
 {
     struct cv_tx *root = tx->root;
     cv__conn *conn = root->conn;
-    if (root->begun <= tx->level)
+    if (root->begun <= tx->level || !conn)
         return;
     cv_error *first = cv_error_take(cx);
     bool failed = false;

@@ -35,4 +35,9 @@ const cv__driver cv__driver_postgres = {
     .savepoint = cv__pg_savepoint,
     .release = cv__pg_release,
     .rollback_to = cv__pg_rollback_to,
+    .prepare_transaction = cv__pg_prepare_transaction,
+    .finish_prepared = cv__pg_finish_prepared,
+    .list_prepared = cv__pg_list_prepared,
+    .transaction_id = cv__pg_transaction_id,
+    .transaction_status = cv__pg_transaction_status,
 };

@@ -369,6 +369,18 @@ CV_CHECKED int cv__pg_rollback(cv_ctx *cx, cv__conn *conn);
 CV_CHECKED int cv__pg_release(cv_ctx *cx, cv__conn *conn, int level);
 CV_CHECKED int cv__pg_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
 
+/** Once COMMIT, or what stands for it, is sent and its answer does not come, nobody knows. Returns CV_E_COMMIT_UNKNOWN.
+ */
+int cv__pg_fail_unknown_outcome(cv_ctx *cx);
+
+/* --- prepared.c: two-phase commit; outcome.c: what became of a transaction --- */
+
+CV_CHECKED int cv__pg_prepare_transaction(cv_ctx *cx, cv__conn *conn, const char *gid);
+CV_CHECKED int cv__pg_finish_prepared(cv_ctx *cx, cv__conn *conn, const char *gid, bool commit);
+CV_CHECKED int cv__pg_list_prepared(cv_ctx *cx, cv__conn *conn, cv_prepared **ret_list, size_t *ret_count);
+CV_CHECKED int cv__pg_transaction_id(cv_ctx *cx, cv__conn *conn, char *ret_id, size_t size);
+CV_CHECKED int cv__pg_transaction_status(cv_ctx *cx, cv__conn *conn, const char *id, cv_tx_outcome *ret_outcome);
+
 /* --- session.c: what a connection is set to, and set back to --- */
 
 #define CV__PG_CELL_BYTES 64

@@ -88,8 +88,7 @@ static bool forget_unsent(cv__pg_conn *conn)
     return unsent;
 }
 
-/* Once COMMIT is sent and its answer does not come, nobody knows. */
-static int fail_unknown_outcome(cv_ctx *cx)
+int cv__pg_fail_unknown_outcome(cv_ctx *cx)
 {
     cv_fail(cx, CV_E_COMMIT_UNKNOWN, "could not learn whether the transaction was committed");
     cv_error_place(cx, "08007", NULL, NULL, NULL); /* transaction_resolution_unknown */
@@ -105,9 +104,11 @@ int cv__pg_commit(cv_ctx *cx, cv__conn *base)
         return 0;
     CV_TRY(cv__pg_make_ready(cx, conn));
     CV_TRY(cv__wait_check(cx, "commit"));
+    if (!cv__pg_is_alive(base)) /* lost before: then it has certainly not been committed */
+        return cv__pg_lost(cx, conn);
     int rc = cv__pg_command(cx, conn, "COMMIT", tag);
     if (rc < 0)
-        return base->broken ? fail_unknown_outcome(cx) : rc;
+        return base->broken ? cv__pg_fail_unknown_outcome(cx) : rc;
     if (strcmp(tag, "ROLLBACK") != 0)
         return 0;
     rc = cv_fail(cx, CV_E_TX_ABORTED, "could not commit: an error inside had aborted the transaction");
