@@ -1,6 +1,6 @@
 /* What SQLite databases need and other engines do on their servers: backup while in use, checks, VACUUM, statistics.
  *
- * All of it works off the loop (CV_LANE_FILES), on a connection of its own where it only reads, on the writer where it
+ * All of it works off the loop (CV_LANE_DATABASE), on a connection of its own where it only reads, on the writer where it
  * changes the file; other fibers go on. Every call suspends, obeys the context's deadline and cancellation, and fails
  * with CV_E_UNSUPPORTED on another engine, with CV_E_IN_TRANSACTION inside an atomic block. */
 #ifndef COVET_SQLITE_H

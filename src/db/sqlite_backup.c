@@ -132,7 +132,7 @@ static int run_step(cv_ctx *cx, backup *b, int (*step)(void *arg))
 {
     b->sqlite_code = SQLITE_OK;
     b->system_error = 0;
-    int rc = cv_offload(cx, CV_LANE_FILES, step, b, NULL);
+    int rc = cv_offload(cx, CV_LANE_DATABASE, step, b, NULL);
     if (rc < 0 && b->system_error) {
         cv_fail(cx, rc, "could not write the backup \"%s\": %s", b->path, strerror(b->system_error));
         if (rc == CV_E_EXISTS)
@@ -159,7 +159,7 @@ static int copy_step(cv_ctx *cx, backup *b)
 {
     int64_t locked_ms = 0;
     for (;;) {
-        CV_TRY(cv_offload(cx, CV_LANE_FILES, step_on_lane, b, NULL));
+        CV_TRY(cv_offload(cx, CV_LANE_DATABASE, step_on_lane, b, NULL));
         if (b->sqlite_code == SQLITE_OK || b->sqlite_code == SQLITE_DONE)
             return b->sqlite_code == SQLITE_OK;
         bool locked = (b->sqlite_code & 0xff) == SQLITE_BUSY || (b->sqlite_code & 0xff) == SQLITE_LOCKED;
@@ -225,7 +225,7 @@ static void clean_up(cv_ctx *cx, backup *b)
         sqlite3_backup_finish(b->copy);
     CV_SHIELD(cx, 1000)
     {
-        if (cv_offload(cx, CV_LANE_FILES, clean_up_on_lane, b, NULL) < 0 && b->target.db)
+        if (cv_offload(cx, CV_LANE_DATABASE, clean_up_on_lane, b, NULL) < 0 && b->target.db)
             (void)clean_up_on_lane(b);
     }
     sqlite3_exec(b->source.conn->db, "ROLLBACK", NULL, NULL, NULL);

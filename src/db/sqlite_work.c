@@ -1,7 +1,5 @@
 #include "db/sqlite_work.h"
 
-#include <covet/lane.h>
-
 int cv__sqlite_work_begin(cv_ctx *cx, cv_db *db, cv__conn_role role, const char *what, cv__sqlite_work *ret_work)
 {
     if (db->driver != &cv__driver_sqlite)
@@ -29,52 +27,44 @@ void cv__sqlite_work_end(cv_ctx *cx, cv__sqlite_work *work)
 }
 
 struct run {
-    sqlite3 *db;
     const char *sql;
     int (*row)(void *arg, sqlite3_stmt *handle);
     void *arg;
-    int sqlite_code, code;
+    int code; /* of `row` */
 };
 
-static void run_statement(struct run *run, sqlite3_stmt *handle)
+static int run_statement(struct run *run, sqlite3_stmt *handle)
 {
-    while ((run->sqlite_code = sqlite3_step(handle)) == SQLITE_ROW && run->code == 0)
+    int rc;
+    while ((rc = sqlite3_step(handle)) == SQLITE_ROW && run->code == 0)
         if (run->row)
             run->code = run->row(run->arg, handle);
-    if (run->sqlite_code == SQLITE_DONE || run->sqlite_code == SQLITE_ROW)
-        run->sqlite_code = SQLITE_OK;
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static int run_on_lane(void *arg)
+static int run_all(sqlite3 *db, void *arg)
 {
     struct run *run = arg;
     const char *rest = run->sql;
-    while (*rest && run->sqlite_code == SQLITE_OK && run->code == 0) {
+    int rc = SQLITE_OK;
+    while (*rest && rc == SQLITE_OK && run->code == 0) {
         sqlite3_stmt *handle = NULL;
-        run->sqlite_code = sqlite3_prepare_v2(run->db, rest, -1, &handle, &rest);
+        rc = sqlite3_prepare_v2(db, rest, -1, &handle, &rest);
         if (handle)
-            run_statement(run, handle);
+            rc = run_statement(run, handle);
         sqlite3_finalize(handle);
     }
-    return 0;
+    return rc;
 }
 
-static void interrupt(void *arg)
-{
-    sqlite3_interrupt(((struct run *)arg)->db);
-}
-
-/* On the lane's thread SQLite may sleep by itself; on the loop it must not. */
 int cv__sqlite_work_run(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, const char *what,
                         int (*row)(void *arg, sqlite3_stmt *handle), void *arg)
 {
-    struct run run = {.db = conn->db, .sql = sql, .row = row, .arg = arg};
-    sqlite3_busy_timeout(conn->db, (int)conn->shared->busy_timeout_ms);
-    int rc = cv_offload_stoppable(cx, CV_LANE_FILES, run_on_lane, &run, interrupt);
-    cv__sqlite_install_handlers(conn);
+    struct run run = {.sql = sql, .row = row, .arg = arg};
+    int sqlite_code = SQLITE_OK;
     conn->settings_changed = true;
-    CV_TRY(rc);
-    if (run.sqlite_code != SQLITE_OK)
-        return cv__sqlite_fail(cx, conn, run.sqlite_code, what);
+    CV_TRY(cv__sqlite_on_lane(cx, conn, run_all, &run, &sqlite_code));
+    if (sqlite_code != SQLITE_OK)
+        return cv__sqlite_fail(cx, conn, sqlite_code, what);
     return run.code < 0 ? cv_fail(cx, run.code, "could not %s: %s", what, cv_error_text(run.code)) : 0;
 }
