@@ -11,6 +11,7 @@
 #include <covet/db.h>
 #include <covet/decimal.h>
 #include <covet/error.h>
+#include <covet/fault_proxy.h>
 #include <covet/fiber.h>
 #include <covet/files.h>
 #include <covet/http.h>

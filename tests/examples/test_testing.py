@@ -13,9 +13,18 @@ def test_the_tests_of_the_page_pass(folder):
     assert (code, output) == (0, 'all is well\n'), output
 
 
+def test_the_test_with_a_real_server_passes(folder):
+    server = os.environ.get('COVET_TEST_POSTGRES')
+    if not server:
+        raise tap.Skip('COVET_TEST_POSTGRES is not set; run the tests with tools/servers run')
+    code, output = tap.run(os.environ['TESTING'], cwd=folder, env=os.environ | {'TEST_DATABASE_URL': server})
+    assert (code, output) == (0, 'all is well\n'), output
+
+
 def test_every_function_of_the_kit_is_in_a_header_that_is_named(_folder):
-    header = (tap.ROOT / 'include' / 'covet' / 'testing.h').read_text(encoding='utf-8')
-    for name in set(re.findall(r'cv_test_[a-z_]+', PAGE)) - {'cv_test_network'}:
+    header = ''.join((tap.ROOT / 'include' / 'covet' / name).read_text(encoding='utf-8')
+                     for name in ['testing.h', 'fault_proxy.h'])
+    for name in set(re.findall(r'cv_test_[a-z_]+|cv_fault_[a-z_]+|CV_FAULT_[A-Z]+', PAGE)) - {'cv_test_network'}:
         assert re.search(rf'\b{name}\b', header), name
 
 
