@@ -55,6 +55,57 @@ typedef struct cv_sqlite_file {
 } cv_sqlite_file;
 CV_API CV_CHECKED int cv_sqlite_file_stats(cv_ctx *cx, cv_db *db, cv_sqlite_file *ret_file);
 
+/* ---- who is told of changes ---- */
+
+typedef enum cv_sqlite_op { CV_SQLITE_INSERT, CV_SQLITE_UPDATE, CV_SQLITE_DELETE } cv_sqlite_op;
+
+/** A row that was changed. Rowids are 0 in a table WITHOUT ROWID. */
+typedef struct cv_sqlite_change {
+    cv_sqlite_op op;
+    const char *table; /* valid as long as the watch */
+    int64_t rowid;     /* after an insert or update; the one that is gone after a delete */
+    int64_t old_rowid; /* before an update that changes it; otherwise the same */
+} cv_sqlite_change;
+
+/** What one transaction changed, row by row, in order; a row changed twice is there twice. Writes that shared a commit
+ *  come together. */
+typedef struct cv_sqlite_changes {
+    const cv_sqlite_change *changes; /* valid during the call */
+    size_t count;
+    bool incomplete; /* there were more: of a transaction, 10,000 are kept, and 1,000 transactions for a slow watcher */
+} cv_sqlite_changes;
+
+typedef struct cv_sqlite_watch cv_sqlite_watch;
+typedef void cv_sqlite_change_fn(cv_ctx *cx, void *arg, const cv_sqlite_changes *changes);
+
+/** Have `fn` called after each commit that changed rows through this `cv_db`, in the order of the commits, in a fiber
+ * of its own: writers do not wait for it, and it may suspend. What was rolled back, in whole, by a savepoint or with a
+ *  failing statement, is not reported; nor are changes of other processes, other workers' databases, virtual and
+ *  temporary tables. Ended by cv_sqlite_watch_end; does not suspend. CV_E_UNSUPPORTED, CV_E_NOMEM. */
+CV_API CV_CHECKED int cv_sqlite_on_change(cv_ctx *cx, cv_db *db, cv_sqlite_change_fn *fn, void *arg,
+                                          cv_sqlite_watch **ret_watch);
+
+/** A row that is about to change, inside its transaction. */
+typedef struct cv_sqlite_row cv_sqlite_row;
+typedef void cv_sqlite_row_fn(void *arg, const cv_sqlite_change *change, const cv_sqlite_row *row);
+
+/** Have `fn` called before each row of an ordinary table is changed through this `cv_db`, also one whose statement or
+ *  transaction is undone later. It runs in the middle of the engine's work: it has no context, must not suspend, use
+ * the database or take long. Everything that it is given is valid during the call only. Otherwise as
+ * cv_sqlite_on_change. Source: https://sqlite.org/c3ref/preupdate_blobwrite.html */
+CV_API CV_CHECKED int cv_sqlite_on_row(cv_ctx *cx, cv_db *db, cv_sqlite_row_fn *fn, void *arg,
+                                       cv_sqlite_watch **ret_watch);
+
+/** How many columns the table has, and their values as they are stored (as raw SQL gives them): before the change, NULL
+ *  for an insert; after it, NULL for a delete. NULL for a column out of range. */
+CV_API size_t cv_sqlite_row_columns(const cv_sqlite_row *row);
+CV_API cv_value cv_sqlite_row_old(const cv_sqlite_row *row, size_t column);
+CV_API cv_value cv_sqlite_row_new(const cv_sqlite_row *row, size_t column);
+
+/** End a watch: nothing is told any more, but a call under way comes to its end. May be called from within it, and
+ * before or after the database is closed. NULL allowed. From the runtime's thread; does not suspend. */
+CV_API void cv_sqlite_watch_end(cv_sqlite_watch *watch);
+
 CV_END_DECLS
 
 #endif

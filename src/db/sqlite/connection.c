@@ -217,6 +217,7 @@ void cv__sqlite_disconnect(cv__conn *head)
     drop_open_statements(conn);
     cv__statement_cache_done(&conn->cache);
     sqlite3_close(conn->db);
+    cv__sqlite_record_done(&conn->record);
     cv__sqlite_vfs_free(conn);
     free(conn);
 }

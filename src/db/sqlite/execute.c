@@ -18,11 +18,17 @@ static int step_on_lane(sqlite3 *db, void *arg)
     return sqlite3_step(arg);
 }
 
+/* Whoever watches is shown each row that is deleted, on the loop: then it takes many opcodes, and is no long step. */
+static bool is_for_lane(const cv__sqlite_conn *conn, const cv__sqlite_statement *statement)
+{
+    return statement->is_long && !conn->rows && !(statement->empties && conn->record.installed);
+}
+
 /* The result of SQLite, or a code of ours (negative) when the step was not begun. */
 static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement)
 {
     statement->running = true;
-    if (statement->is_long && !conn->rows) {
+    if (is_for_lane(conn, statement)) {
         int on_lane = SQLITE_OK;
         CV_TRY(cv__sqlite_on_lane(cx, conn, step_on_lane, statement->handle, &on_lane));
         return on_lane;
@@ -112,7 +118,7 @@ static int give_up_writing(cv__sqlite_conn *conn, cv__sqlite_statement *statemen
     return code;
 }
 
-static int run_writing(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement, const cv__statement *wanted)
+static int write_rows(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement, const cv__statement *wanted)
 {
     int64_t changes_before = sqlite3_total_changes64(conn->db);
     sqlite3_set_last_insert_rowid(conn->db, 0);
@@ -139,6 +145,14 @@ static int run_writing(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *
     sqlite3_reset(statement->handle);
     statement->running = false;
     return 0;
+}
+
+static int run_writing(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement, const cv__statement *wanted)
+{
+    cv__sqlite_mark mark = cv__sqlite_record_mark(conn);
+    int rc = write_rows(cx, conn, statement, wanted);
+    cv__sqlite_record_statement(cx, conn, mark);
+    return rc;
 }
 
 static int run_reading(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statement, const cv__statement *wanted)

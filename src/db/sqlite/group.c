@@ -88,12 +88,15 @@ static int run_within_savepoint(cv_ctx *cx, cv__conn *head, const cv__statement 
 {
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
     CV_TRY(cv__sqlite_run_text(cx, conn, "SAVEPOINT cv_group", "set a savepoint"));
+    cv__sqlite_mark mark = cv__sqlite_record_mark(conn);
     int rc = run_to_the_end(cx, head, wanted, ret_result);
     bool violates = violates_deferred(conn);
     if (rc == 0 && !violates)
         return cv__sqlite_run_text(cx, conn, "RELEASE cv_group", "release a savepoint");
     if (rc == 0)
         rc = fail_deferred(cx);
+    if (violates || has_rows)
+        cv__sqlite_record_undo(conn, mark);
     undo(cx, head, violates || has_rows ? "ROLLBACK TO cv_group; RELEASE cv_group" : "RELEASE cv_group");
     return rc;
 }

@@ -97,6 +97,12 @@ static bool has_word(cv_str rest, const char *word)
     return false;
 }
 
+bool cv__sqlite_empties(cv_str sql)
+{
+    cv_str rest = sql;
+    return cv_str_equal_nocase(next_word(&rest), CV_STR("delete")) && !has_word(rest, "where");
+}
+
 bool cv__sqlite_is_long(cv_str sql)
 {
     static const char *const always[] = {"drop", "alter", "reindex", "vacuum", "analyze", NULL};
@@ -112,5 +118,5 @@ bool cv__sqlite_is_long(cv_str sql)
         return is_any_of(next_word(&rest), indexes);
     if (cv_str_equal_nocase(first, CV_STR("pragma")))
         return is_any_of(next_word(&rest), pragmas) || is_any_of(next_word(&rest), pragmas); /* after a schema */
-    return cv_str_equal_nocase(first, CV_STR("delete")) && !has_word(rest, "where");
+    return cv__sqlite_empties(sql);
 }

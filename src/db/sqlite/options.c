@@ -129,7 +129,9 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
     cv__sqlite_shared *shared = calloc(1, sizeof *shared);
     if (!shared)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
-    int rc = take_given(cx, options, shared);
+    shared->watches = cv__sqlite_watches_new();
+    int rc = shared->watches ? take_given(cx, options, shared)
+                             : cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     if (rc == 0)
         rc = take_url_options(cx, url->query, shared);
     if (rc == 0)
@@ -145,6 +147,7 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
 void cv__sqlite_close(void *arg)
 {
     cv__sqlite_shared *shared = arg;
+    cv__sqlite_watches_close(shared->watches);
     free(shared->path);
     free(shared);
 }

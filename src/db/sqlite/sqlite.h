@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_SQLITE_SQLITE_H
 
 #include "db/db_driver.h"
+#include "db/sqlite/hooks.h"
 #include "db/statement_cache.h"
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -19,9 +20,10 @@ typedef struct cv__sqlite_shared {
     const char *journal_mode, *synchronous; /* static storage */
     int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
     size_t max_connections, statement_cache;
+    cv__sqlite_watches *watches;
 } cv__sqlite_shared;
 
-typedef struct cv__sqlite_conn {
+struct cv__sqlite_conn {
     cv__conn head;
     sqlite3 *db;
     struct cv__sqlite_vfs *vfs; /* its file system (vfs.c) */
@@ -40,7 +42,8 @@ typedef struct cv__sqlite_conn {
     /* of the call under way on a lane, where `cx` is NULL: */
     bool on_lane;
     atomic_bool stop_on_lane; /* deadline or cancellation: end soon */
-} cv__sqlite_conn;
+    cv__sqlite_record record; /* of changes, for those who watch */
+};
 
 /** A prepared statement with its cursor: a statement in use is prepared a second time rather than shared. */
 typedef struct cv__sqlite_statement {
@@ -49,6 +52,7 @@ typedef struct cv__sqlite_statement {
     cv_link open_link;
     sqlite3_stmt *handle;
     bool read_only, is_pragma;
+    bool empties;                        /* deletes all rows of a table */
     bool is_long;                        /* has long steps that give no chance to yield: runs on a lane */
     bool is_deferred_known, is_deferred; /* whether it checks deferred foreign keys (group.c) */
     int deferred_reprepared;             /* how often SQLite had prepared it again when that was learnt */
@@ -100,6 +104,9 @@ CV_CHECKED int cv__sqlite_on_lane(cv_ctx *cx, cv__sqlite_conn *conn, int (*fn)(s
 /** Whether a statement may have steps that are long without calling the progress handler: schema changes, VACUUM,
  *  deleting all rows, checks of the file. By its words; no statement is judged wrongly so that it could not run. */
 bool cv__sqlite_is_long(cv_str sql);
+
+/** Whether it is a DELETE without WHERE. */
+bool cv__sqlite_empties(cv_str sql);
 
 /** Register the SQL functions of Covet. Returns a code of SQLite. */
 int cv__sqlite_register_functions(sqlite3 *db);

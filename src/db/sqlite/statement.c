@@ -134,6 +134,7 @@ static int make(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, uint64_t hash, bo
     }
     statement->read_only = sqlite3_stmt_readonly(statement->handle);
     statement->is_pragma = begins_with_pragma(sql);
+    statement->empties = cv__sqlite_empties(sql);
     statement->is_long = cv__sqlite_is_long(sql);
     *ret_statement = statement;
     return 0;

@@ -36,11 +36,14 @@ int cv__sqlite_begin(cv_ctx *cx, cv__conn *head, const cv_tx_options *options)
 
 int cv__sqlite_commit(cv_ctx *cx, cv__conn *head)
 {
-    return run_cached(cx, head, "COMMIT", "commit the transaction");
+    CV_TRY(run_cached(cx, head, "COMMIT", "commit the transaction"));
+    cv__sqlite_record_committed(cx, cv__sqlite_conn_of(head));
+    return 0;
 }
 
 int cv__sqlite_rollback(cv_ctx *cx, cv__conn *head)
 {
+    cv__sqlite_record_forget(cv__sqlite_conn_of(head));
     return run_cached(cx, head, "ROLLBACK", "roll back the transaction");
 }
 
@@ -53,7 +56,9 @@ static int run_on_savepoint(cv_ctx *cx, cv__conn *head, const char *verb, int le
 
 int cv__sqlite_savepoint(cv_ctx *cx, cv__conn *head, int level)
 {
-    return run_on_savepoint(cx, head, "SAVEPOINT", level, "set a savepoint");
+    CV_TRY(run_on_savepoint(cx, head, "SAVEPOINT", level, "set a savepoint"));
+    cv__sqlite_record_savepoint(cv__sqlite_conn_of(head), level);
+    return 0;
 }
 
 int cv__sqlite_release(cv_ctx *cx, cv__conn *head, int level)
@@ -63,5 +68,6 @@ int cv__sqlite_release(cv_ctx *cx, cv__conn *head, int level)
 
 int cv__sqlite_rollback_to(cv_ctx *cx, cv__conn *head, int level)
 {
+    cv__sqlite_record_rollback_to(cv__sqlite_conn_of(head), level);
     return run_on_savepoint(cx, head, "ROLLBACK TO", level, "roll back to a savepoint");
 }
