@@ -20,7 +20,26 @@ typedef struct cv_db_options {
     size_t max_connections;     /* readers for SQLite (4); connections for PostgreSQL (10) */
     int64_t acquire_timeout_ms; /* wait for a connection: 5,000 */
     int64_t connect_timeout_ms; /* 5,000 */
-    size_t statement_cache;     /* prepared statements kept per connection: 1,000 */
+    /* The pool (docs/pools.md). Where it is said, a negative number turns the thing off. */
+    const char *pool_name;     /* for messages and metrics; made from the URL when NULL */
+    int min_connections;       /* kept open: 1; negative: none */
+    int64_t idle_timeout_ms;   /* close connections beyond min_connections that were idle for so long: 600,000;
+                                  negative, and SQLite: never */
+    int64_t max_lifetime_ms;   /* close a connection so long after it was made, up to 10 % earlier at random:
+                                  1,800,000; negative, and SQLite: never */
+    int64_t validate_after_ms; /* ask a connection that was idle for so long before it is lent: 500; negative: never */
+    int64_t validate_timeout_ms; /* how long the answer may take: 500 */
+    int64_t shed_target_ms;      /* the first in line should not wait longer: half of acquire_timeout; negative: turn
+                                    nobody away */
+    int64_t shed_interval_ms;    /* when it has for so long, newcomers fail with CV_E_OVERLOADED: 1,000 */
+    int64_t leak_threshold_ms;   /* log loans that last longer, with the stack of the borrower: off */
+    int64_t forced_return_ms;    /* take connections back that are lent for longer: off */
+    int breaker_window;          /* circuit breaker: of so many last connects and losses (100; at most 1,024; negative:
+                                    no breaker) */
+    int breaker_percent;         /* so many per cent have to fail (50), */
+    int64_t breaker_open_ms;     /* for connects to fail at once for so long (60,000), */
+    int breaker_probes;          /* and then so many tries to decide how it goes on (10) */
+    size_t statement_cache;      /* prepared statements kept per connection: 1,000 */
     /* SQLite: PRAGMAs, checked against a list of those that matter */
     const char *sqlite_journal_mode; /* "wal" */
     const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */
@@ -33,7 +52,7 @@ typedef struct cv_db_options {
 /** Open a database by its URL:
  *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
  *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
- * folder) URL options: max_connections, acquire_timeout, connect_timeout, and for SQLite mode=ro|rw|rwc, journal_mode,
+ * folder) URL options: those of the pool (docs/pools.md), and for SQLite mode=ro|rw|rwc, journal_mode,
  * synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One connection is made and checked
  * now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
  * CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
@@ -94,8 +113,12 @@ CV_API void cv_rows_close(cv_ctx *cx, cv_rows *rows);
 
 /** The pool now. */
 typedef struct cv_pool_stats {
-    size_t max, open, idle, borrowed, waiting;
+    size_t max, open, idle, borrowed, connecting, waiting;
     uint64_t acquired_total, timeouts_total, opened_total, closed_total;
+    uint64_t shed_total;             /* turned away by overload */
+    uint64_t leaks_total;            /* loans that lasted longer than leak_threshold */
+    uint64_t revoked_total;          /* taken back by forced_return */
+    uint64_t connect_failures_total; /* connects that failed */
 } cv_pool_stats;
 /** `writer` 1: SQLite's writer lane; 0: the readers, or the only pool of other engines. */
 CV_API cv_pool_stats cv_db_pool_stats(const cv_db *db, int writer);

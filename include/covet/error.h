@@ -76,6 +76,9 @@ typedef struct cv_ctx cv_ctx;
     X(CV_E_COMMIT_UNKNOWN, -71, "outcome of the commit unknown",                                                       \
       "the connection was lost after COMMIT was sent: the changes may or may not be stored")                           \
     X(CV_E_RETRY_BUDGET, -72, "retry budget used up", "too many calls fail already: trying again would only add load") \
+    X(CV_E_OVERLOADED, -74, "overloaded", "the line for a resource is too long; newcomers are turned away")            \
+    X(CV_E_CIRCUIT_OPEN, -75, "circuit open", "it failed so often lately that it is not tried for a while")            \
+    X(CV_E_LOAN_REVOKED, -76, "connection taken back", "it was held for longer than the pool allows")                  \
     /* models and migrations */                                                                                        \
     X(CV_E_MODEL, -80, "invalid model", "a model declaration is not consistent")                                       \
     X(CV_E_FIELD, -81, "no such field", "a path does not name a field of the model")                                   \

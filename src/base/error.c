@@ -70,6 +70,8 @@ bool cv_error_is_transient(int code)
     case CV_E_TOO_MANY_CONNECTIONS:
     case CV_E_NO_SERVER:
     case CV_E_POOL_TIMEOUT:
+    case CV_E_OVERLOADED:
+    case CV_E_CIRCUIT_OPEN:
     case CV_E_SERIALIZATION:
     case CV_E_DEADLOCK:
         return true;

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "db/options.h"
 #include <covet/fiber.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { CLOSE_WAIT_MS = 5000, RAW_CACHE = 4096 };
@@ -50,6 +51,27 @@ static size_t limit_of(const cv_db *db, cv__conn_role role, size_t wanted)
     return db->driver->limit ? db->driver->limit(db->shared, role, wanted) : wanted;
 }
 
+/* "127.0.0.1:5432/app", "shop.db": nothing that is secret. */
+static void describe_url(const cv_url *url, char name[CV__POOL_NAME_BYTES])
+{
+    const char *path = url->path ? url->path : "", *last = strrchr(path, '/');
+    last = last ? last + 1 : path;
+    if (url->host && *url->host && url->port > 0)
+        snprintf(name, CV__POOL_NAME_BYTES, "%s:%d/%s", url->host, url->port, last);
+    else if (url->host && *url->host)
+        snprintf(name, CV__POOL_NAME_BYTES, "%s/%s", url->host, last);
+    else
+        snprintf(name, CV__POOL_NAME_BYTES, "%s", *last ? last : url->scheme);
+}
+
+static void name_pools(cv_db *db, const char *from_url)
+{
+    const char *name = db->options.pool_name ? db->options.pool_name : from_url;
+    bool two = db->writers.max > 0;
+    snprintf(db->readers.name, sizeof db->readers.name, "%.100s%s", name, two ? " readers" : "");
+    snprintf(db->writers.name, sizeof db->writers.name, "%.100s writer", name);
+}
+
 /* The database without any connection. */
 static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, const cv_db_options *options,
                          cv_db **ret_db)
@@ -58,6 +80,8 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     if (!db)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     db->driver = driver;
+    char name[CV__POOL_NAME_BYTES];
+    describe_url(url, name);
     int rc = cv__db_options_merge(cx, driver, options, url, &db->options);
     if (rc == 0)
         rc = driver->open(cx, url, &db->options, &db->shared);
@@ -67,10 +91,12 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
         free_database(db);
         return rc;
     }
-    cv__pool_init(&db->readers, driver, db->shared, CV__READER, limit_of(db, CV__READER, db->options.max_connections),
-                  db->options.acquire_timeout_ms);
-    cv__pool_init(&db->writers, driver, db->shared, CV__WRITER, limit_of(db, CV__WRITER, driver->default_writers),
-                  db->options.acquire_timeout_ms);
+    cv__pool_init(cx, &db->readers, driver, db->shared, CV__READER,
+                  limit_of(db, CV__READER, db->options.max_connections), &db->options);
+    cv__pool_init(cx, &db->writers, driver, db->shared, CV__WRITER, limit_of(db, CV__WRITER, driver->default_writers),
+                  &db->options);
+    name_pools(db, name);
+    db->options.pool_name = NULL;
     cv__write_lane_init(&db->lane);
     db->refs = 2;
     *ret_db = db;

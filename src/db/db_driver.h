@@ -52,17 +52,29 @@ typedef struct cv__statement {
     bool groupable;                 /* one INSERT, UPDATE or DELETE: it may share its commit with others */
 } cv__statement;
 
+/* How much of a statement's text is kept for telling what a borrower runs. */
+enum { CV__NOTED_SQL_BYTES = 120 };
+
 /** The head of every connection; drivers embed it as their first member. */
 struct cv__conn {
     const cv__driver *driver;
     cv_link link; /* owned by the pool */
     void *pool;   /* owned by the pool */
     cv__conn_role role;
-    bool broken;           /* set by the driver; the pool then disconnects it */
-    bool in_transaction;   /* kept by the driver as the engine reports it */
-    int64_t idle_since_ns; /* owned by the pool */
-    cv_ctx *borrower;      /* owned by the pool */
-    unsigned borrows;      /* owned by the pool: a fiber may borrow the only connection of a pool more than once */
+    bool broken;         /* set by the driver; the pool then disconnects it */
+    bool lost;           /* set by the driver, too, when it was the peer that went away */
+    bool in_transaction; /* kept by the driver as the engine reports it */
+    /* owned by the pool: */
+    int64_t idle_since_ns, lent_since_ns;
+    int64_t expires_ns; /* end of its life */
+    cv_ctx *borrower;
+    unsigned borrows;           /* a fiber may borrow the only connection of a pool more than once */
+    unsigned epoch, generation; /* see cv__pool */
+    bool revoked;               /* taken back from its borrower, who may still call on it */
+    bool severing, let_go;      /* the pool is cutting it off; its borrower has returned it meanwhile */
+    bool leak_told;
+    struct cv__stack_trace *stack; /* where it was borrowed, with leak detection; or NULL */
+    char sql[CV__NOTED_SQL_BYTES]; /* the beginning of its present or last statement */
 };
 
 /** The head of every cursor; drivers embed it as their first member. */
@@ -101,8 +113,24 @@ struct cv__driver {
     /** Optional. Whether reset would have nothing to do; it is then not called. Does not wait. */
     bool (*is_clean)(const cv__conn *conn);
 
-    /** Optional. Whether an idle connection is still usable, without waiting. */
+    /** Optional. Whether an idle connection is still usable, without waiting. Called for one that was idle for more
+     * than a moment. */
     bool (*is_alive)(cv__conn *conn);
+
+    /** Optional; engines without a server leave it out, and their connections do not grow old. Ask the server for a
+     * sign of life by an empty query, on an idle connection, within the context's deadline. Suspends. */
+    int (*ping)(cv_ctx *cx, cv__conn *conn);
+
+    /** Optional. Cut a lent connection off under its borrower, who may be suspended in a call on it, or outside of any:
+     * what runs ends soon with an error, locks are freed. `conn->broken` is set already; the object stays until
+     * disconnect. From a fiber of the pool. Suspends, at most for the clean-up budget that the caller has set. */
+    void (*sever)(cv_ctx *cx, cv__conn *conn);
+
+    /** Optional, both or none. Take an idle connection off its runtime, so that another thread may have it; and onto
+     * the present one, for the database whose state is `shared`. After a failed attach it can only be disconnected, as
+     * can one between the two. Neither suspends. */
+    void (*detach)(cv__conn *conn);
+    int (*attach)(cv_ctx *cx, void *shared, cv__conn *conn);
 
     /** Run a statement. For one with rows, `*ret_cursor` gets a cursor before the first row, owned by the caller until
      * finish; for one without, it gets NULL and `ret_result` (never NULL) is filled. Several cursors may be open on one

@@ -2,17 +2,45 @@
 
 #define MAX_CONNECTIONS 10000
 #define MAX_STATEMENTS  1000000
+#define MAX_WINDOW      1024
 #define MAX_DURATION_MS INT64_C(86400000)
 
-static const char *const common_names[] = {"max_connections", "acquire_timeout", "connect_timeout", "statement_cache"};
-enum { COMMON_COUNT = sizeof common_names / sizeof common_names[0], MAX_OWN = 32 };
+/* Options of every engine. Where 0 would be taken for the default, `off` allows "off" and 0, kept as -1. */
+static const struct common_option {
+    const char *name;
+    enum { COUNT, NUMBER, DURATION } kind; /* size_t, int, int64_t */
+    size_t offset;
+    int64_t min, max;
+    bool off;
+} common_options[] = {
+#define AT(member) offsetof(cv_db_options, member)
+    {"max_connections", COUNT, AT(max_connections), 1, MAX_CONNECTIONS, false},
+    {"min_connections", NUMBER, AT(min_connections), 0, MAX_CONNECTIONS, true},
+    {"statement_cache", COUNT, AT(statement_cache), 1, MAX_STATEMENTS, false},
+    {"acquire_timeout", DURATION, AT(acquire_timeout_ms), 0, MAX_DURATION_MS, false},
+    {"connect_timeout", DURATION, AT(connect_timeout_ms), 0, MAX_DURATION_MS, false},
+    {"idle_timeout", DURATION, AT(idle_timeout_ms), 0, MAX_DURATION_MS, true},
+    {"max_lifetime", DURATION, AT(max_lifetime_ms), 0, MAX_DURATION_MS, true},
+    {"validate_after", DURATION, AT(validate_after_ms), 0, MAX_DURATION_MS, true},
+    {"validate_timeout", DURATION, AT(validate_timeout_ms), 0, MAX_DURATION_MS, false},
+    {"shed_target", DURATION, AT(shed_target_ms), 0, MAX_DURATION_MS, true},
+    {"shed_interval", DURATION, AT(shed_interval_ms), 0, MAX_DURATION_MS, false},
+    {"leak_threshold", DURATION, AT(leak_threshold_ms), 0, MAX_DURATION_MS, true},
+    {"forced_return", DURATION, AT(forced_return_ms), 0, MAX_DURATION_MS, true},
+    {"breaker_window", NUMBER, AT(breaker_window), 0, MAX_WINDOW, true},
+    {"breaker_percent", NUMBER, AT(breaker_percent), 1, 100, false},
+    {"breaker_open", DURATION, AT(breaker_open_ms), 0, MAX_DURATION_MS, false},
+    {"breaker_probes", NUMBER, AT(breaker_probes), 1, MAX_WINDOW, false},
+#undef AT
+};
+enum { COMMON_COUNT = sizeof common_options / sizeof common_options[0], MAX_OWN = 32 };
 
 int cv__db_unknown_option(cv_ctx *cx, cv_str name, const char *const *own_names, size_t own_count)
 {
     const char *all[COMMON_COUNT + MAX_OWN];
     size_t count = 0;
     for (size_t i = 0; i < COMMON_COUNT; i++)
-        all[count++] = common_names[i];
+        all[count++] = common_options[i].name;
     for (size_t i = 0; i < own_count && i < MAX_OWN; i++)
         all[count++] = own_names[i];
     const char *nearest = cv_str_nearest(name, all, count);
@@ -57,25 +85,57 @@ int cv__db_option_duration(cv_ctx *cx, cv_str name, cv_str text, int64_t *ret_ms
     return 0;
 }
 
+static void store(cv_db_options *options, const struct common_option *option, int64_t value)
+{
+    char *place = (char *)options + option->offset;
+    if (option->kind == COUNT)
+        *(size_t *)(void *)place = (size_t)value;
+    else if (option->kind == NUMBER)
+        *(int *)(void *)place = (int)value;
+    else
+        *(int64_t *)(void *)place = value;
+}
+
+static int64_t load(const cv_db_options *options, const struct common_option *option)
+{
+    const char *place = (const char *)options + option->offset;
+    if (option->kind == COUNT) {
+        size_t count = *(const size_t *)(const void *)place;
+        return count > INT64_MAX ? INT64_MAX : (int64_t)count;
+    }
+    return option->kind == NUMBER ? *(const int *)(const void *)place : *(const int64_t *)(const void *)place;
+}
+
+static int take(cv_ctx *cx, const struct common_option *option, cv_str name, cv_str text, cv_db_options *options)
+{
+    int64_t value;
+    if (option->off && cv_str_equal(text, CV_STR("off")))
+        value = 0;
+    else if (option->kind == DURATION)
+        CV_TRY(cv__db_option_duration(cx, name, text, &value));
+    else
+        CV_TRY(cv__db_option_number(cx, name, text, option->min, option->max, &value));
+    store(options, option, option->off && value == 0 ? -1 : value);
+    return 1;
+}
+
 /* 1 when the option is one of every engine's, 0 when it is the driver's. */
 static int take_common(cv_ctx *cx, cv_str name, cv_str value, cv_db_options *options)
 {
-    int64_t number;
-    if (cv_str_equal(name, CV_STR("max_connections"))) {
-        CV_TRY(cv__db_option_number(cx, name, value, 1, MAX_CONNECTIONS, &number));
-        options->max_connections = (size_t)number;
-    } else if (cv_str_equal(name, CV_STR("statement_cache"))) {
-        CV_TRY(cv__db_option_number(cx, name, value, 1, MAX_STATEMENTS, &number));
-        options->statement_cache = (size_t)number;
-    } else if (cv_str_equal(name, CV_STR("acquire_timeout"))) {
-        CV_TRY(cv__db_option_duration(cx, name, value, &options->acquire_timeout_ms));
-    } else if (cv_str_equal(name, CV_STR("connect_timeout"))) {
-        CV_TRY(cv__db_option_duration(cx, name, value, &options->connect_timeout_ms));
-    } else {
+    for (size_t i = 0; i < COMMON_COUNT; i++)
+        if (cv_str_equal(name, cv_str_of(common_options[i].name)))
+            return take(cx, &common_options[i], name, value, options);
+    if (!cv_str_equal(name, CV_STR("pool_name")))
         return 0;
-    }
-    return 1;
+    options->pool_name = cv_strndup(cx, value.ptr, value.len);
+    return options->pool_name ? 1 : CV_E_NOMEM;
 }
+
+#define DEFAULT(member, value)                                                                                         \
+    do {                                                                                                               \
+        if (!(member))                                                                                                 \
+            (member) = (value);                                                                                        \
+    } while (0)
 
 static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options *given)
 {
@@ -88,6 +148,18 @@ static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options
         o.connect_timeout_ms = 5000;
     if (!o.statement_cache)
         o.statement_cache = 1000;
+    DEFAULT(o.min_connections, 1);
+    DEFAULT(o.idle_timeout_ms, driver->ping ? 600000 : -1);
+    DEFAULT(o.max_lifetime_ms, driver->ping ? 1800000 : -1);
+    DEFAULT(o.validate_after_ms, 500);
+    DEFAULT(o.validate_timeout_ms, 500);
+    DEFAULT(o.shed_interval_ms, 1000);
+    DEFAULT(o.leak_threshold_ms, -1);
+    DEFAULT(o.forced_return_ms, -1);
+    DEFAULT(o.breaker_window, 100);
+    DEFAULT(o.breaker_percent, 50);
+    DEFAULT(o.breaker_open_ms, 60000);
+    DEFAULT(o.breaker_probes, 10);
     if (!o.sqlite_journal_mode)
         o.sqlite_journal_mode = "wal";
     if (!o.sqlite_synchronous)
@@ -101,12 +173,25 @@ static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options
 
 static int check_given(cv_ctx *cx, const cv_db_options *o)
 {
-    if (o->max_connections > MAX_CONNECTIONS || o->statement_cache > MAX_STATEMENTS)
-        return cv_fail(cx, CV_E_CONFIG, "max_connections or statement_cache is too large");
-    if (o->acquire_timeout_ms < 0 || o->connect_timeout_ms < 0 || o->acquire_timeout_ms > MAX_DURATION_MS ||
-        o->connect_timeout_ms > MAX_DURATION_MS)
-        return cv_fail(cx, CV_E_CONFIG, "a timeout of the database is not between 0 and one day");
+    for (size_t i = 0; i < COMMON_COUNT; i++) {
+        const struct common_option *option = &common_options[i];
+        int64_t value = load(o, option);
+        bool below = value < option->min && !(option->off && value < 0);
+        if (below || value > option->max)
+            return cv_fail(cx, CV_E_CONFIG, "the database option \"%s\" is %lld, which is not between %lld and %lld",
+                           option->name, (long long)value, (long long)option->min, (long long)option->max);
+    }
     return 0;
+}
+
+/* What follows from others. Connections without a server do not grow old. */
+static void derive(const cv__driver *driver, cv_db_options *o)
+{
+    if (!o->shed_target_ms)
+        o->shed_target_ms = o->acquire_timeout_ms / 2;
+    if (driver->ping)
+        return;
+    o->idle_timeout_ms = o->max_lifetime_ms = -1;
 }
 
 int cv__db_options_merge(cv_ctx *cx, const cv__driver *driver, const cv_db_options *given, cv_url *url,
@@ -135,6 +220,7 @@ int cv__db_options_merge(cv_ctx *cx, const cv__driver *driver, const cv_db_optio
     if (own.error)
         return cv_fail(cx, own.error, "could not read the options of the database URL");
     url->query = own.len ? own.data : NULL;
+    derive(driver, &options);
     *ret_options = options;
     return 0;
 }

@@ -1,168 +1,156 @@
+/* Loan and return. */
 #include "db/pool.h"
 
-#include "rt/wait.h"
+#include "base/ctx.h"
 #include <covet/fiber.h>
 #include <covet/runtime.h>
 
-/* What cleaning a connection may take beyond the context's deadline. */
-enum { CLEAN_UP_MS = 50 };
+/* When what is missing to `min` is made, after a connection was closed. */
+static const int64_t REFILL_NS = 1000000000;
 
-typedef struct pool_waiter {
-    cv__waiter wait;
-    cv__conn *conn; /* handed over */
-    bool may_open;  /* or: a place for a new one, already counted in pool->open */
-} pool_waiter;
-
-void cv__pool_init(cv__pool *pool, const cv__driver *driver, void *shared, cv__conn_role role, size_t max,
-                   int64_t acquire_timeout_ms)
+void cv__pool_init(cv_ctx *cx, cv__pool *pool, const cv__driver *driver, void *shared, cv__conn_role role, size_t max,
+                   const cv_db_options *options)
 {
     *pool = (cv__pool){
-        .driver = driver, .shared = shared, .role = role, .max = max, .acquire_timeout_ms = acquire_timeout_ms};
+        .main = cv__main_ctx(cx),
+        .driver = driver,
+        .shared = shared,
+        .role = role,
+        .options = *options,
+        .max = max,
+        .min = options->min_connections > 0 ? (size_t)options->min_connections : 0,
+        .keep_at_ns = INT64_MAX,
+        .random = ((uint64_t)cv_now_ns(cx) ^ (uintptr_t)pool) | 1,
+    };
     cv_list_init(&pool->idle);
     cv_list_init(&pool->lent);
+    cv_list_init(&pool->revoked);
     cv_list_init(&pool->waiters);
+    cv_list_init(&pool->connectors);
+    cv__breaker_init(&pool->breaker, options->breaker_window > 0 ? (size_t)options->breaker_window : 0,
+                     (size_t)options->breaker_percent, options->breaker_open_ms * 1000000,
+                     (size_t)options->breaker_probes);
+    snprintf(pool->name, sizeof pool->name, "%s", options->pool_name ? options->pool_name : driver->name);
 }
 
-static pool_waiter *pop_waiter(cv__pool *pool)
-{
-    cv_link *link = cv_list_pop_front(&pool->waiters);
-    if (!link)
-        return NULL;
-    pool->waiting--;
-    return cv_list_entry(link, pool_waiter, wait.link);
-}
+/* ---- places ---- */
 
-static void check_drained(cv__pool *pool)
+void cv__pool_check_drained(cv__pool *pool)
 {
-    if (!pool->closed || pool->open > 0 || !pool->drained)
+    if (!pool->closed || pool->open > 0 || pool->revoked_count > 0 || !pool->drained ||
+        !cv_list_is_empty(&pool->connectors))
         return;
     void (*drained)(void *) = pool->drained;
     pool->drained = NULL;
+    cv__pool_keep_stop(pool);
     drained(pool->drained_arg);
 }
 
-/* A place for a connection became free: the first waiter may make one. The pool may be gone afterwards. */
-static void give_up_place(cv__pool *pool)
+bool cv__pool_take_place(cv__pool *pool)
 {
-    pool_waiter *waiter = pop_waiter(pool);
-    if (waiter) {
-        waiter->may_open = true;
-        cv__wake(&waiter->wait, 0);
-        return;
-    }
-    pool->open--;
-    check_drained(pool);
+    if (pool->open >= pool->max)
+        return false;
+    pool->open++;
+    return true;
 }
 
-static void discard(cv__pool *pool, cv__conn *conn)
+void cv__pool_give_up_place(cv__pool *pool)
+{
+    pool->open--;
+    if (pool->closed) {
+        cv__pool_check_drained(pool);
+        return;
+    }
+    if (pool->open < pool->min)
+        cv__pool_keep_by(pool, cv_now_ns(pool->main) + REFILL_NS);
+    cv__pool_grow(pool);
+}
+
+void cv__pool_discard(cv__pool *pool, cv__conn *conn)
 {
     cv_list_remove(&conn->link);
     pool->driver->disconnect(conn);
     pool->closed_total++;
-    give_up_place(pool);
+    cv__pool_give_up_place(pool);
 }
 
-static int lend(cv_ctx *cx, cv__pool *pool, cv__conn *conn, cv__conn **ret_conn)
+/* ---- idle connections ---- */
+
+/* The most recently used one, moved to `lent`; NULL when there is none to be had. */
+static cv__conn *take_idle(cv__pool *pool)
+{
+    if (pool->suspended)
+        return NULL;
+    cv_link *link = cv_list_pop_front(&pool->idle);
+    if (!link)
+        return NULL;
+    pool->idle_count--;
+    cv_list_push_back(&pool->lent, link);
+    return cv_list_entry(link, cv__conn, link);
+}
+
+static bool is_out_of_date(const cv__pool *pool, const cv__conn *conn)
+{
+    return conn->epoch != pool->epoch || pool->open > pool->max;
+}
+
+static void put_idle(cv__pool *pool, cv__conn *conn)
+{
+    cv_list_remove(&conn->link);
+    cv_list_push_front(&pool->idle, &conn->link);
+    pool->idle_count++;
+    if (pool->keep_at_ns > conn->expires_ns)
+        cv__pool_keep_by(pool, conn->expires_ns);
+    if (pool->options.idle_timeout_ms > 0 && pool->open > pool->min)
+        cv__pool_keep_by(pool, conn->idle_since_ns + pool->options.idle_timeout_ms * 1000000);
+}
+
+void cv__pool_put(cv__pool *pool, cv__conn *conn)
+{
+    conn->idle_since_ns = cv_now_ns(pool->main);
+    if (conn->broken || pool->closed || is_out_of_date(pool, conn) || conn->idle_since_ns >= conn->expires_ns)
+        cv__pool_discard(pool, conn);
+    else if (pool->suspended || !cv__pool_serve(pool, conn))
+        put_idle(pool, conn);
+}
+
+void cv__pool_drop_idle(cv__pool *pool, bool all)
+{
+    cv_list_each (at, &pool->idle) {
+        cv__conn *conn = cv_list_entry(at, cv__conn, link);
+        if (!all && !is_out_of_date(pool, conn))
+            continue;
+        pool->idle_count--;
+        cv__pool_discard(pool, conn);
+    }
+}
+
+/* ---- lending ---- */
+
+static int lend(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t now_ns, cv__conn **ret_conn)
 {
     conn->borrower = cx;
     conn->borrows = 1;
+    conn->lent_since_ns = now_ns;
+    conn->sql[0] = '\0';
     pool->acquired_total++;
     *ret_conn = conn;
     return 0;
 }
 
-/* Make a connection in a place that is already counted. */
-static int open_connection(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
-{
-    cv__conn *conn = NULL;
-    int rc = pool->driver->connect(cx, pool->shared, pool->role, &conn);
-    if (rc < 0) {
-        give_up_place(pool);
-        return rc;
-    }
-    conn->pool = pool;
-    conn->role = pool->role;
-    cv_list_init(&conn->link);
-    cv_list_push_back(&pool->lent, &conn->link);
-    pool->opened_total++;
-    if (pool->closed) {
-        discard(pool, conn);
-        return cv_fail(cx, CV_E_CLOSED, "the database was closed");
-    }
-    return lend(cx, pool, conn, ret_conn);
-}
-
-/* The most recently used connection that is still alive, moved to `lent`; dead ones are dropped on the way. */
-static cv__conn *take_idle(cv__pool *pool)
-{
-    cv_link *link;
-    while ((link = cv_list_pop_front(&pool->idle)) != NULL) {
-        cv__conn *conn = cv_list_entry(link, cv__conn, link);
-        pool->idle_count--;
-        if (!pool->driver->is_alive || pool->driver->is_alive(conn)) {
-            cv_list_push_back(&pool->lent, &conn->link);
-            return conn;
-        }
-        discard(pool, conn);
-    }
-    return NULL;
-}
-
-static size_t count_lent_to(const cv__pool *pool, const cv_ctx *cx)
+size_t cv__pool_lent_to(const cv__pool *pool, const cv_ctx *cx)
 {
     size_t count = 0;
     cv_list_each (at, &pool->lent) {
-        count += cv_list_entry(at, cv__conn, link)->borrower == cx;
+        const cv__conn *conn = cv_list_entry(at, cv__conn, link);
+        count += conn->borrower == cx && conn->borrows > 0;
     }
     return count;
 }
 
 bool cv__pool_is_lent_to(const cv__pool *pool, const cv_ctx *cx)
 {
-    return count_lent_to(pool, cx) > 0;
-}
-
-static int fail_pool_timeout(cv_ctx *cx, cv__pool *pool)
-{
-    pool->timeouts_total++;
-    cv_fail(cx, CV_E_POOL_TIMEOUT, "could not get a %s within %lld ms",
-            pool->role == CV__WRITER ? "connection for writing" : "connection", (long long)pool->acquire_timeout_ms);
-    cv_error_detail(cx, "limit %zu, open %zu, idle %zu, waiting %zu, lent %llu times so far", pool->max, pool->open,
-                    pool->idle_count, pool->waiting, (unsigned long long)pool->acquired_total);
-    cv_error_hint(cx, "keep transactions and open rows short, or raise max_connections or acquire_timeout");
-    return CV_E_POOL_TIMEOUT;
-}
-
-/* A wait that ends early has taken nothing: cv__wait prefers what was handed over to deadline and cancellation. */
-static int wait_in_line(cv_ctx *cx, cv__pool *pool, pool_waiter *waiter)
-{
-    int64_t former_ns = cv_ctx_set_deadline_ns(cx, cv_now_ns(cx) + pool->acquire_timeout_ms * 1000000);
-    cv__waiter_init(cx, &waiter->wait);
-    cv_list_push_back(&pool->waiters, &waiter->wait.link);
-    pool->waiting++;
-    int rc = cv__wait(cx, &waiter->wait);
-    cv_ctx_restore_deadline_ns(cx, former_ns);
-    if (rc == 0)
-        return 0;
-    if (rc == CV_E_CLOSED)
-        return cv_fail(cx, CV_E_CLOSED, "the database was closed");
-    pool->waiting--;
-    bool own_limit = rc == CV_E_TIMEOUT && (former_ns == INT64_MAX || cv_now_ns(cx) < former_ns);
-    return own_limit ? fail_pool_timeout(cx, pool) : rc;
-}
-
-static int wait_for_connection(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
-{
-    if (count_lent_to(pool, cx) == pool->max) {
-        cv_fail(cx, CV_E_DEADLOCK_SELF, "cannot get a connection: this fiber holds all %zu of them", pool->max);
-        cv_error_hint(cx, "close rows before opening more, or raise max_connections");
-        return CV_E_DEADLOCK_SELF;
-    }
-    pool_waiter waiter = {0};
-    CV_TRY(wait_in_line(cx, pool, &waiter));
-    if (waiter.conn)
-        return lend(cx, pool, waiter.conn, ret_conn);
-    return open_connection(cx, pool, ret_conn);
+    return cv__pool_lent_to(pool, cx) > 0;
 }
 
 static cv__conn *only_connection_if_mine(const cv__pool *pool, const cv_ctx *cx)
@@ -173,25 +161,59 @@ static cv__conn *only_connection_if_mine(const cv__pool *pool, const cv_ctx *cx)
     return conn->borrower == cx && !conn->broken ? conn : NULL;
 }
 
+/* From an idle connection that has to be looked at first, or from the line; until one is fit for use. */
+static int find_fit(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t since_ns, cv__conn **ret_conn)
+{
+    for (bool again = conn != NULL;; again = true) {
+        if (!conn)
+            CV_TRY(cv__pool_wait(cx, pool, since_ns, again, &conn));
+        conn->borrower = cx;
+        int fit = cv__pool_check(cx, pool, conn, cv_now_ns(cx));
+        if (fit < 0)
+            return fit;
+        if (fit > 0)
+            break;
+        conn = take_idle(pool);
+    }
+    *ret_conn = conn;
+    return 0;
+}
+
+static int find_in_time(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t since_ns, cv__conn **ret_conn)
+{
+    int64_t former_ns = cv_ctx_set_deadline_ns(cx, since_ns + pool->options.acquire_timeout_ms * 1000000);
+    int rc = find_fit(cx, pool, conn, since_ns, ret_conn);
+    bool too_late = rc == CV_E_TIMEOUT && cv__deadline_left_ms(cx) == 0; /* rather than a connect that was */
+    cv_ctx_restore_deadline_ns(cx, former_ns);
+    if (!too_late)
+        return rc;
+    if (former_ns == INT64_MAX || cv_now_ns(cx) < former_ns)
+        return cv__pool_fail_timeout(cx, pool);
+    cv__pool_describe(cx, pool);
+    return rc;
+}
+
 int cv__pool_acquire(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
 {
     CV_TRY(cv__wait_check(cx, "get a connection"));
     if (pool->closed)
         return cv_fail(cx, CV_E_CLOSED, "the database is closed");
     cv__conn *conn = take_idle(pool);
-    if (conn)
-        return lend(cx, pool, conn, ret_conn);
-    conn = only_connection_if_mine(pool, cx);
-    if (conn) {
+    int64_t now_ns = cv_now_ns(cx);
+    if (conn && cv__pool_trusts(pool, conn, now_ns))
+        return lend(cx, pool, conn, now_ns, ret_conn);
+    if (!conn && (conn = only_connection_if_mine(pool, cx)) != NULL) {
         conn->borrows++;
         *ret_conn = conn;
         return 0;
     }
-    if (pool->open == pool->max)
-        return wait_for_connection(cx, pool, ret_conn);
-    pool->open++;
-    return open_connection(cx, pool, ret_conn);
+    CV_TRY(find_in_time(cx, pool, conn, now_ns, &conn));
+    if (!pool->warmed)
+        cv__pool_warm(pool);
+    return lend(cx, pool, conn, cv_now_ns(cx), ret_conn);
 }
+
+/* ---- return ---- */
 
 static void make_clean(cv_ctx *cx, cv__conn *conn)
 {
@@ -199,7 +221,7 @@ static void make_clean(cv_ctx *cx, cv__conn *conn)
     if (conn->broken || (driver->is_clean && driver->is_clean(conn)))
         return;
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__POOL_CLEAN_UP_MS)
     {
         if (driver->reset(cx, conn) < 0)
             conn->broken = true;
@@ -214,38 +236,33 @@ void cv__pool_release(cv_ctx *cx, cv__conn *conn)
     cv__pool *pool = conn->pool;
     if (--conn->borrows > 0)
         return;
-    conn->borrower = NULL;
     make_clean(cx, conn);
-    if (conn->broken || pool->closed) {
-        discard(pool, conn);
-        return;
-    }
-    pool_waiter *waiter = pop_waiter(pool);
-    if (waiter) {
-        waiter->conn = conn;
-        conn->borrower = waiter->wait.cx;
-        cv__wake(&waiter->wait, 0);
-        return;
-    }
-    cv_list_remove(&conn->link);
-    cv_list_push_front(&pool->idle, &conn->link);
-    pool->idle_count++;
+    conn->borrower = NULL;
+    if (conn->lost)
+        cv__pool_suspect(pool, "a connection was lost");
+    cv__pool_put(pool, conn);
 }
+
+int cv__conn_check(cv_ctx *cx, const cv__conn *conn)
+{
+    if (!conn->revoked)
+        return 0;
+    cv_fail(cx, CV_E_LOAN_REVOKED, "the connection was taken back: it was held for longer than forced_return allows");
+    cv_error_hint(cx, "hold connections for a shorter time, or raise forced_return");
+    return CV_E_LOAN_REVOKED;
+}
+
+/* ---- the end ---- */
 
 void cv__pool_close(cv__pool *pool, void (*drained)(void *arg), void *arg)
 {
     pool->closed = true;
-    pool_waiter *waiter;
-    while ((waiter = pop_waiter(pool)) != NULL)
-        cv__wake(&waiter->wait, CV_E_CLOSED);
-    cv_link *link;
-    while ((link = cv_list_pop_front(&pool->idle)) != NULL) {
-        pool->idle_count--;
-        discard(pool, cv_list_entry(link, cv__conn, link));
-    }
+    cv__pool_fail_waiters(pool, CV_E_CLOSED, NULL, INT64_MAX);
+    cv__pool_stop_connecting(pool);
+    cv__pool_drop_idle(pool, true);
     pool->drained = drained;
     pool->drained_arg = arg;
-    check_drained(pool);
+    cv__pool_check_drained(pool);
 }
 
 cv_pool_stats cv__pool_get_stats(const cv__pool *pool)
@@ -254,11 +271,16 @@ cv_pool_stats cv__pool_get_stats(const cv__pool *pool)
         .max = pool->max,
         .open = pool->open,
         .idle = pool->idle_count,
-        .borrowed = pool->open - pool->idle_count,
+        .borrowed = pool->open - pool->idle_count - pool->connecting,
+        .connecting = pool->connecting,
         .waiting = pool->waiting,
         .acquired_total = pool->acquired_total,
         .timeouts_total = pool->timeouts_total,
         .opened_total = pool->opened_total,
         .closed_total = pool->closed_total,
+        .shed_total = pool->shed_total,
+        .leaks_total = pool->leaks_total,
+        .revoked_total = pool->revoked_total,
+        .connect_failures_total = pool->connect_failures_total,
     };
 }

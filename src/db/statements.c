@@ -78,6 +78,7 @@ static int run_alone(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
     CV_TRY(take_connection(cx, db, role, &conn, &root));
     cv_result result = {0};
     cv__cursor *cursor = NULL;
+    cv__conn_note_sql(conn, statement->sql);
     int rc = conn->driver->execute(cx, conn, statement, &result, &cursor);
     if (rc == 0 && cursor)
         rc = read_to_the_end(cx, cursor, &result);
@@ -118,6 +119,7 @@ int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
     struct cv_tx *root;
     CV_TRY(take_connection(cx, db, role, &conn, &root));
     *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root};
+    cv__conn_note_sql(conn, statement->sql);
     int rc = conn->driver->execute(cx, conn, statement, &ret_stream->result, &ret_stream->cursor);
     if (rc == 0 && ret_stream->cursor) {
         if (root) {
@@ -153,7 +155,9 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
             return cv_fail(cx, CV_E_STATE, "the rows ended with the atomic block in which they were opened");
         return 0;
     }
-    int rc = stream->conn->driver->fetch(cx, stream->cursor, cells, &stream->result);
+    int rc = cv__conn_check(cx, stream->conn);
+    if (rc == 0)
+        rc = stream->conn->driver->fetch(cx, stream->cursor, cells, &stream->result);
     if (rc > 0)
         return rc;
     if (rc < 0 && !stream->borrowed && cx->tx)

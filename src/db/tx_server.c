@@ -8,6 +8,8 @@ enum { CLEAN_UP_MS = 50 };
 
 int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
 {
+    if (root->conn)
+        CV_TRY(cv__conn_check(cx, root->conn));
     if (!root->lost)
         return 0;
     cv_fail(cx, CV_E_TX_ABORTED,

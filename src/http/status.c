@@ -54,6 +54,9 @@ int cv_http_status(int error_code)
     case CV_E_LOCKED:
     case CV_E_TOO_MANY_CONNECTIONS:
     case CV_E_POOL_TIMEOUT:
+    case CV_E_OVERLOADED:
+    case CV_E_CIRCUIT_OPEN:
+    case CV_E_LOAN_REVOKED:
     case CV_E_SERIALIZATION:
     case CV_E_DEADLOCK:
     case CV_E_RETRY_BUDGET:

@@ -111,6 +111,11 @@ int64_t cv__loop_now_ns(const cv_ctx *cx)
     return rt->simulated ? rt->simulated_ns : (int64_t)uv_now(&rt->loop) * NS_PER_MS;
 }
 
+bool cv__clock_is_simulated(const cv_ctx *cx)
+{
+    return cx->runtime->simulated;
+}
+
 void cv__io_begin(const cv_ctx *cx)
 {
     if (cx->runtime)

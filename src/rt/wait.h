@@ -98,6 +98,9 @@ void cv__turn_end_drop(cv__turn_end *end);
  * limits. */
 int64_t cv__loop_now_ns(const cv_ctx *cx);
 
+/** Whether the runtime's clock is a simulated one. */
+bool cv__clock_is_simulated(const cv_ctx *cx);
+
 /** Say what the context's fiber works at: a name instead of the one it has (static, or of something that
  *  outlives the runtime; NULL: that one stays), and `describe`, which writes a line of at most `size` bytes with its
  * NUL for a dump, outside the fiber; NULL: nothing to add. No effect in the main context. */

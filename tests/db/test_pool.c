@@ -33,7 +33,7 @@ static int set_up(void **state)
                              .sqlite_cache_kib = 64,
                              .sqlite_busy_timeout_ms = 100};
     assert_ok(p.cx, cv__driver_sqlite.open(p.cx, &url, &options, &p.shared));
-    cv__pool_init(&p.pool, &cv__driver_sqlite, p.shared, CV__WRITER, 2, 1000);
+    cv__pool_init(p.cx, &p.pool, &cv__driver_sqlite, p.shared, CV__WRITER, 2, &options);
     *state = &p;
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static void ignore_notice(void *arg, const PGresult *notice)
 {
@@ -228,4 +229,25 @@ bool cv__pg_is_alive(cv__conn *base)
     for (PGnotify *notify; (notify = PQnotifies(conn->pg));)
         PQfreemem(notify);
     return PQstatus(conn->pg) == CONNECTION_OK;
+}
+
+/* Whoever waits for the socket reads its end. */
+void cv__pg_sever(cv_ctx *cx, cv__conn *base)
+{
+    (void)cx;
+    (void)shutdown(PQsocket(cv__pg_conn_of(base)->pg), SHUT_RDWR);
+}
+
+void cv__pg_detach(cv__conn *base)
+{
+    cv__pg_conn *conn = cv__pg_conn_of(base);
+    cv__poll_free(conn->poll);
+    conn->poll = NULL;
+}
+
+int cv__pg_attach(cv_ctx *cx, void *shared, cv__conn *base)
+{
+    cv__pg_conn *conn = cv__pg_conn_of(base);
+    conn->shared = shared;
+    return cv__poll_new(cx, PQsocket(conn->pg), &conn->poll);
 }

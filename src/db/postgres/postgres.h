@@ -117,6 +117,10 @@ const char *cv__pg_keyword(const cv__pg_shared *shared, const char *keyword);
 CV_CHECKED int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
 void cv__pg_disconnect(cv__conn *base);
 bool cv__pg_is_alive(cv__conn *conn);
+void cv__pg_sever(cv_ctx *cx, cv__conn *base);
+void cv__pg_detach(cv__conn *base);
+CV_CHECKED int cv__pg_attach(cv_ctx *cx, void *shared, cv__conn *base);
+CV_CHECKED int cv__pg_ping(cv_ctx *cx, cv__conn *base); /* session.c */
 
 /** One attempt to connect to the connection's host, at an address (NULL: a socket folder). After a failure,
  * `*ret_final` says that no other address or host would help. Suspends. */

@@ -248,3 +248,22 @@ int cv__pg_check_session(cv_ctx *cx, const cv__pg_conn *conn, cv_str sql)
                       "connect to the server itself, or set pooler=no where the pooler gives each client a session");
     return rc;
 }
+
+/* The server reads an empty query and says so: a round trip without any work. */
+int cv__pg_ping(cv_ctx *cx, cv__conn *base)
+{
+    cv__pg_conn *conn = cv__pg_conn_of(base);
+    CV_TRY(cv__wait_check(cx, "ask PostgreSQL for a sign of life"));
+    if (!PQsendQuery(conn->pg, ""))
+        return cv__pg_lost(cx, conn);
+    for (;;) {
+        PGresult *result = NULL;
+        CV_TRY(cv__pg_next_result(cx, conn, &result));
+        if (!result)
+            return 0;
+        bool ok = PQresultStatus(result) == PGRES_EMPTY_QUERY;
+        if (!ok)
+            return cv__pg_fail_statement(cx, conn, result);
+        PQclear(result);
+    }
+}

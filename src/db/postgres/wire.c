@@ -4,7 +4,7 @@
 
 int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn)
 {
-    conn->base.broken = true;
+    conn->base.broken = conn->base.lost = true;
     char reason[256];
     const char *said = PQerrorMessage(conn->pg);
     size_t len = strcspn(said, "\n");
