@@ -216,7 +216,7 @@ static void the_wait_for_the_writer_has_the_limit_of_the_pool(void **state)
     bool release = false;
     job jobs[3] = {{.x = 1}, {.x = 2}, {.x = 3}};
     cv_fiber *holder;
-    t->db->writers.acquire_timeout_ms = 20;
+    t->db->writers.options.acquire_timeout_ms = 20;
     assert_ok(cx, cv_spawn(cx, "holder", hold_the_writer, &release, &holder));
     assert_ok(cx, cv_yield(cx));
     run_all(cx, insert_one, jobs, 3);
