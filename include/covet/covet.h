@@ -9,6 +9,7 @@
 #include <covet/config.h>
 #include <covet/ctx.h>
 #include <covet/db.h>
+#include <covet/db_stats.h>
 #include <covet/decimal.h>
 #include <covet/error.h>
 #include <covet/fault_proxy.h>

@@ -40,6 +40,8 @@ typedef struct cv_db_options {
     int64_t breaker_open_ms;     /* for connects to fail at once for so long (60,000), */
     int breaker_probes;          /* and then so many tries to decide how it goes on (10) */
     size_t statement_cache;      /* prepared statements kept per connection: 1,000 */
+    int64_t statement_lifetime_ms; /* PostgreSQL prepares a statement anew after that time: 3,600,000; -1: never */
+    int statement_statistics;      /* 1: measure each statement (cv_db_statements, db_stats.h) */
     /* SQLite: PRAGMAs, checked against a list of those that matter */
     const char *sqlite_journal_mode; /* "wal" */
     const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */
@@ -52,9 +54,10 @@ typedef struct cv_db_options {
 /** Open a database by its URL:
  *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
  *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
- * folder) URL options: those of the pool (docs/pools.md), and for SQLite mode=ro|rw|rwc, journal_mode,
- * synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One connection is made and checked
- * now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
+ * folder) URL options: those of the pool (docs/pools.md), statement_cache, statement_lifetime (0: never),
+ * statement_statistics=true, read_only=true, those of libpq (docs/postgresql.md), and for SQLite mode=ro|rw|rwc,
+ * journal_mode, synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One connection is made
+ * and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
  * CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
 CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);
 

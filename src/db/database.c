@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLOSE_WAIT_MS = 5000, RAW_CACHE = 4096 };
+enum { CLOSE_WAIT_MS = 5000, RAW_CACHE = 4096, STATEMENT_STATS = 1000 };
 
 /* "sqlite::memory:" is no URL by the book: it has no "//". */
 static int parse_url(cv_ctx *cx, const char *text, cv_url *ret_url)
@@ -35,6 +35,7 @@ static int find_driver(cv_ctx *cx, const cv_url *url, const cv__driver **ret_dri
 static void free_database(cv_db *db)
 {
     cv__statement_cache_done(&db->raw_cache);
+    cv__statement_stats_free(db->statement_stats);
     if (db->shared)
         db->driver->close(db->shared);
     free(db);
@@ -86,6 +87,9 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     if (rc == 0)
         rc = driver->open(cx, url, &db->options, &db->shared);
     if (rc == 0 && cv__statement_cache_init(&db->raw_cache, RAW_CACHE, free_raw_entry, NULL) < 0)
+        rc = cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+    if (rc == 0 && db->options.statement_statistics &&
+        !(db->statement_stats = cv__statement_stats_new(STATEMENT_STATS)))
         rc = cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     if (rc < 0) {
         free_database(db);

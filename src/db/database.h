@@ -19,6 +19,9 @@ CV_CHECKED int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__s
 /** Open rows. In place (no allocation): for the ORM's hot path. Close in every case after a successful open; closing
  * twice is allowed. While open, the struct must not move. */
 typedef struct cv__row_stream {
+    struct cv__statement_stat *stat; /* NULL: not measured */
+    int64_t started_ns;
+    uint64_t rows;
     cv__conn *conn;
     cv__cursor *cursor; /* NULL: no rows (ended, the statement had none, or its transaction is over) */
     cv_result result;

@@ -6,6 +6,7 @@
 #include "db/pool.h"
 #include "db/retry.h"
 #include "db/statement_cache.h"
+#include "db/statement_stats.h"
 #include "db/transaction.h"
 #include "db/write_lane.h"
 #include "rt/wait.h"
@@ -15,9 +16,10 @@ struct cv_db {
     void *shared;
     cv_db_options options;
     cv__pool readers;
-    cv__pool writers;              /* max 0: writers share the readers */
-    cv__write_lane lane;           /* of autocommit writes, where the engine groups them */
-    cv__statement_cache raw_cache; /* translated raw statements (raw.c) */
+    cv__pool writers;                     /* max 0: writers share the readers */
+    cv__write_lane lane;                  /* of autocommit writes, where the engine groups them */
+    cv__statement_stats *statement_stats; /* NULL: not wanted */
+    cv__statement_cache raw_cache;        /* translated raw statements (raw.c) */
     cv__retry_budget retry_budget;
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */
     size_t refs;        /* one for each pool that is not drained, one for each raw statement under way */

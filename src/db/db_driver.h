@@ -15,8 +15,10 @@
 #ifndef COVET_SRC_DB_DB_DRIVER_H
 #define COVET_SRC_DB_DB_DRIVER_H
 
+#include "db/statement_cache.h"
 #include "sql/dialect.h"
 #include <covet/db.h>
+#include <covet/db_stats.h>
 #include <covet/list.h>
 #include <covet/prepared.h>
 #include <covet/transaction.h>
@@ -181,6 +183,16 @@ struct cv__driver {
      * NULL. A statement that cannot be told counts as writing. Uses an idle connection of the driver's choice; does not
      * suspend. */
     bool (*writes)(cv_ctx *cx, cv__conn *reader, cv_str sql);
+
+    /** What all connections of a database count of their prepared statements. */
+    const cv__statement_counters *(*statement_counters)(const void *shared);
+
+    /** Ask the server, over an idle connection, how it is: everything of the report but `engine`, texts in the
+     * context's arena. Suspends. */
+    int (*health)(cv_ctx *cx, cv__conn *conn, cv_db_report *ret_report);
+
+    /** Optional. The statements that the server has prepared for this connection, in the context's arena. Suspends. */
+    int (*plans)(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
 };
 
 extern const cv__driver cv__driver_sqlite;

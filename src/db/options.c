@@ -8,7 +8,7 @@
 /* Options of every engine. Where 0 would be taken for the default, `off` allows "off" and 0, kept as -1. */
 static const struct common_option {
     const char *name;
-    enum { COUNT, NUMBER, DURATION } kind; /* size_t, int, int64_t */
+    enum { COUNT, NUMBER, FLAG, DURATION } kind; /* size_t, int, int, int64_t */
     size_t offset;
     int64_t min, max;
     bool off;
@@ -17,6 +17,9 @@ static const struct common_option {
     {"max_connections", COUNT, AT(max_connections), 1, MAX_CONNECTIONS, false},
     {"min_connections", NUMBER, AT(min_connections), 0, MAX_CONNECTIONS, true},
     {"statement_cache", COUNT, AT(statement_cache), 1, MAX_STATEMENTS, false},
+    {"statement_lifetime", DURATION, AT(statement_lifetime_ms), 0, MAX_DURATION_MS, true},
+    {"statement_statistics", FLAG, AT(statement_statistics), 0, 1, false},
+    {"read_only", FLAG, AT(read_only), 0, 1, false},
     {"acquire_timeout", DURATION, AT(acquire_timeout_ms), 0, MAX_DURATION_MS, false},
     {"connect_timeout", DURATION, AT(connect_timeout_ms), 0, MAX_DURATION_MS, false},
     {"idle_timeout", DURATION, AT(idle_timeout_ms), 0, MAX_DURATION_MS, true},
@@ -90,7 +93,7 @@ static void store(cv_db_options *options, const struct common_option *option, in
     char *place = (char *)options + option->offset;
     if (option->kind == COUNT)
         *(size_t *)(void *)place = (size_t)value;
-    else if (option->kind == NUMBER)
+    else if (option->kind == NUMBER || option->kind == FLAG)
         *(int *)(void *)place = (int)value;
     else
         *(int64_t *)(void *)place = value;
@@ -103,7 +106,14 @@ static int64_t load(const cv_db_options *options, const struct common_option *op
         size_t count = *(const size_t *)(const void *)place;
         return count > INT64_MAX ? INT64_MAX : (int64_t)count;
     }
-    return option->kind == NUMBER ? *(const int *)(const void *)place : *(const int64_t *)(const void *)place;
+    return option->kind == NUMBER || option->kind == FLAG ? *(const int *)(const void *)place
+                                                          : *(const int64_t *)(const void *)place;
+}
+
+static int take_flag(cv_ctx *cx, cv_str name, cv_str text, int64_t *ret_flag)
+{
+    *ret_flag = cv_str_equal(text, CV_STR("true"));
+    return *ret_flag || cv_str_equal(text, CV_STR("false")) ? 0 : fail_value(cx, name, text, "\"true\" or \"false\"");
 }
 
 static int take(cv_ctx *cx, const struct common_option *option, cv_str name, cv_str text, cv_db_options *options)
@@ -111,6 +121,8 @@ static int take(cv_ctx *cx, const struct common_option *option, cv_str name, cv_
     int64_t value;
     if (option->off && cv_str_equal(text, CV_STR("off")))
         value = 0;
+    else if (option->kind == FLAG)
+        CV_TRY(take_flag(cx, name, text, &value));
     else if (option->kind == DURATION)
         CV_TRY(cv__db_option_duration(cx, name, text, &value));
     else
@@ -160,6 +172,7 @@ static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options
     DEFAULT(o.breaker_percent, 50);
     DEFAULT(o.breaker_open_ms, 60000);
     DEFAULT(o.breaker_probes, 10);
+    DEFAULT(o.statement_lifetime_ms, 3600000);
     if (!o.sqlite_journal_mode)
         o.sqlite_journal_mode = "wal";
     if (!o.sqlite_synchronous)

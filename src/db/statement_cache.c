@@ -10,6 +10,7 @@ int cv__statement_cache_init(cv__statement_cache *cache, size_t capacity,
         buckets *= 2;
     *cache = (cv__statement_cache){
         .bucket_mask = buckets - 1, .capacity = capacity ? capacity : 1, .free_statement = free_statement, .arg = arg};
+    cache->counters = &cache->own;
     cv_list_init(&cache->lru);
     cache->buckets = calloc(buckets, sizeof *cache->buckets);
     return cache->buckets ? 0 : CV_E_NOMEM;
@@ -20,16 +21,39 @@ static cv__cached_statement **bucket_of(cv__statement_cache *cache, uint64_t has
     return &cache->buckets[hash & cache->bucket_mask];
 }
 
+void cv__statement_cache_report(cv__statement_cache *cache, cv__statement_counters *counters)
+{
+    cache->counters->prepared -= cache->count;
+    cache->counters = counters ? counters : &cache->own;
+    cache->counters->prepared += cache->count;
+}
+
+static void drop(cv__statement_cache *cache, cv__cached_statement *entry)
+{
+    cv__statement_cache_remove(cache, entry);
+    cache->free_statement(cache->arg, entry);
+}
+
+static bool is_expired(const cv__statement_cache *cache, const cv__cached_statement *entry)
+{
+    return entry->expires_ns && cache->now_ns >= entry->expires_ns && entry->in_use == 0;
+}
+
 cv__cached_statement *cv__statement_cache_get(cv__statement_cache *cache, cv_str sql, uint64_t hash)
 {
     cv__cached_statement *entry = *bucket_of(cache, hash);
     while (entry && !(entry->hash == hash && cv_str_equal(entry->sql, sql)))
         entry = entry->next;
+    if (entry && is_expired(cache, entry)) {
+        cache->counters->expirations++;
+        drop(cache, entry);
+        entry = NULL;
+    }
     if (!entry) {
-        cache->misses++;
+        cache->counters->misses++;
         return NULL;
     }
-    cache->hits++;
+    cache->counters->hits++;
     if (cache->lru.next != &entry->lru) {
         cv_list_remove(&entry->lru);
         cv_list_push_front(&cache->lru, &entry->lru);
@@ -48,12 +72,7 @@ void cv__statement_cache_remove(cv__statement_cache *cache, cv__cached_statement
     cv_list_remove(&entry->lru);
     entry->cached = false;
     cache->count--;
-}
-
-static void drop(cv__statement_cache *cache, cv__cached_statement *entry)
-{
-    cv__statement_cache_remove(cache, entry);
-    cache->free_statement(cache->arg, entry);
+    cache->counters->prepared--;
 }
 
 /* Oldest first; entries in use stay. */
@@ -65,9 +84,16 @@ static void evict_down_to(cv__statement_cache *cache, size_t count)
         at = at->prev;
         if (entry->in_use > 0)
             continue;
-        cache->evictions++;
+        cache->counters->evictions++;
         drop(cache, entry);
     }
+}
+
+/* Up to an eighth sooner or later, by the text, so that what was prepared together does not expire together. */
+static int64_t expiry(const cv__statement_cache *cache, uint64_t hash)
+{
+    int64_t sixty_fourth = cache->lifetime_ns / 64;
+    return cache->lifetime_ns ? cache->now_ns + cache->lifetime_ns + sixty_fourth * ((int64_t)(hash >> 60) - 8) : 0;
 }
 
 void cv__statement_cache_put(cv__statement_cache *cache, cv__cached_statement *entry)
@@ -78,7 +104,9 @@ void cv__statement_cache_put(cv__statement_cache *cache, cv__cached_statement *e
     *bucket = entry;
     cv_list_push_front(&cache->lru, &entry->lru);
     entry->cached = true;
+    entry->expires_ns = expiry(cache, entry->hash);
     cache->count++;
+    cache->counters->prepared++;
 }
 
 void cv__statement_cache_clear(cv__statement_cache *cache)

@@ -9,13 +9,20 @@
 #include <covet/list.h>
 #include <covet/str.h>
 
+/** What happened to the statements of one cache, or of several that count together. */
+typedef struct cv__statement_counters {
+    uint64_t hits, misses, evictions, expirations;
+    size_t prepared; /* in the caches now */
+} cv__statement_counters;
+
 typedef struct cv__cached_statement {
     cv_link lru;                       /* most recent first */
     struct cv__cached_statement *next; /* of the same bucket */
     uint64_t hash;
-    cv_str sql;      /* owned by the driver's statement; must live as long as the entry */
-    unsigned in_use; /* the driver counts its users; entries with users are not evicted */
-    bool cached;     /* it is in a cache */
+    int64_t expires_ns; /* kept by the cache; 0: never */
+    cv_str sql;         /* owned by the driver's statement; must live as long as the entry */
+    unsigned in_use;    /* the driver counts its users; entries with users are not evicted */
+    bool cached;        /* it is in a cache */
 } cv__cached_statement;
 
 typedef struct cv__statement_cache {
@@ -25,7 +32,10 @@ typedef struct cv__statement_cache {
     cv_link lru;
     void (*free_statement)(void *arg, cv__cached_statement *entry);
     void *arg;
-    uint64_t hits, misses, evictions;
+    /* Set by the driver. With a lifetime, `now_ns` must be right at each get and put. */
+    int64_t lifetime_ns; /* 0: for ever */
+    int64_t now_ns;
+    cv__statement_counters own, *counters;
 } cv__statement_cache;
 
 /** Set up a cache of at most `capacity` entries (at least 1). `free_statement(arg, entry)` frees an entry that leaves
@@ -39,7 +49,12 @@ void cv__statement_cache_done(cv__statement_cache *cache);
 /** Free all entries that are not in use. */
 void cv__statement_cache_clear(cv__statement_cache *cache);
 
-/** The entry for a text, now the most recent one, or NULL. `hash` is cv_hash of the text. */
+/** Count together with other caches from now on; NULL: alone. The counters must live as long as the cache, or be taken
+ * back. */
+void cv__statement_cache_report(cv__statement_cache *cache, cv__statement_counters *counters);
+
+/** The entry for a text, now the most recent one, or NULL. One that has outlived its time is freed, unless it is in
+ * use. `hash` is cv_hash of the text. */
 cv__cached_statement *cv__statement_cache_get(cv__statement_cache *cache, cv_str sql, uint64_t hash);
 
 /** Put in an entry whose `hash`, `sql` and `in_use` are set; evicts others as needed. There must be no entry with the

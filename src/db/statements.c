@@ -2,6 +2,7 @@
 #include "db/db.h"
 
 #include "base/ctx.h"
+#include <covet/runtime.h>
 
 /* The level of a stream whose transaction ended before it. */
 enum { CUT_OFF = -1 };
@@ -26,6 +27,15 @@ static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
     stream->cursor = NULL;
 }
 
+static void end_measuring(const cv_ctx *cx, cv__row_stream *stream, bool failed)
+{
+    if (!stream->stat)
+        return;
+    uint64_t rows = stream->rows ? stream->rows : (uint64_t)stream->result.affected;
+    cv__statement_stats_end(stream->stat, cv_now_ns(cx) - stream->started_ns, rows, failed);
+    stream->stat = NULL;
+}
+
 void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level)
 {
     cv_list_each (at, &root->streams) {
@@ -33,6 +43,7 @@ void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level)
         if (stream->level < level)
             continue;
         cv_list_remove(&stream->link);
+        end_measuring(cx, stream, false);
         drop_cursor(cx, stream);
         stream->conn = NULL;
         stream->level = CUT_OFF;
@@ -105,14 +116,28 @@ static int run_grouped(cv_ctx *cx, cv_db *db, const cv__statement *statement, cv
     return rc;
 }
 
-int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
+static int run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
 {
     if (role == CV__WRITER && cv__write_lane_takes(cx, db, statement))
         return run_grouped(cx, db, statement, ret_result);
     return run_alone(cx, db, role, statement, ret_result);
 }
 
-int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
+int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement, cv_result *ret_result)
+{
+    if (!db->statement_stats)
+        return run(cx, db, role, statement, ret_result);
+    cv_result result = {0};
+    int64_t start_ns = cv_now_ns(cx);
+    cv__statement_stat *stat = cv__statement_stats_begin(db->statement_stats, statement);
+    int rc = run(cx, db, role, statement, &result);
+    cv__statement_stats_end(stat, cv_now_ns(cx) - start_ns, (uint64_t)result.affected, rc < 0);
+    if (rc == 0 && ret_result)
+        *ret_result = result;
+    return rc;
+}
+
+static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
                      cv__row_stream *ret_stream)
 {
     cv__conn *conn;
@@ -135,8 +160,28 @@ int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
     return rc;
 }
 
+int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
+                     cv__row_stream *ret_stream)
+{
+    if (!db->statement_stats)
+        return open_rows(cx, db, role, statement, ret_stream);
+    int64_t start_ns = cv_now_ns(cx);
+    cv__statement_stat *stat = cv__statement_stats_begin(db->statement_stats, statement);
+    int rc = open_rows(cx, db, role, statement, ret_stream);
+    if (rc < 0) {
+        cv__statement_stats_end(stat, cv_now_ns(cx) - start_ns, 0, true);
+        return rc;
+    }
+    ret_stream->stat = stat;
+    ret_stream->started_ns = start_ns;
+    if (!ret_stream->cursor)
+        end_measuring(cx, ret_stream, false);
+    return 0;
+}
+
 void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
 {
+    end_measuring(cx, stream, false);
     if (!stream->conn)
         return;
     cv__conn *conn = stream->conn;
@@ -158,8 +203,11 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
     int rc = cv__conn_check(cx, stream->conn);
     if (rc == 0)
         rc = stream->conn->driver->fetch(cx, stream->cursor, cells, &stream->result);
-    if (rc > 0)
+    if (rc > 0) {
+        stream->rows++;
         return rc;
+    }
+    end_measuring(cx, stream, rc < 0);
     if (rc < 0 && !stream->borrowed && cx->tx)
         cv__tx_note_failure(cx->tx->root);
     cv__db_close_rows(cx, stream);

@@ -175,10 +175,13 @@ static cv__pg_conn *make(cv__pg_shared *shared, cv__conn_role role)
     cv_list_init(&conn->cursors);
     cv_buf_init(&conn->stale, 64 << 10);
     size_t capacity = shared->statement_cache ? shared->statement_cache : 1;
-    if (cv__statement_cache_init(&conn->statements, capacity, cv__pg_prepared_free, conn) == 0)
-        return conn;
-    free(conn);
-    return NULL;
+    if (cv__statement_cache_init(&conn->statements, capacity, cv__pg_prepared_free, conn) < 0) {
+        free(conn);
+        return NULL;
+    }
+    conn->statements.lifetime_ns = shared->statement_lifetime_ns;
+    cv__statement_cache_report(&conn->statements, &shared->statements);
+    return conn;
 }
 
 int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn)
@@ -243,11 +246,13 @@ void cv__pg_detach(cv__conn *base)
     cv__pg_conn *conn = cv__pg_conn_of(base);
     cv__poll_free(conn->poll);
     conn->poll = NULL;
+    cv__statement_cache_report(&conn->statements, NULL);
 }
 
 int cv__pg_attach(cv_ctx *cx, void *shared, cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
     conn->shared = shared;
+    cv__statement_cache_report(&conn->statements, &conn->shared->statements);
     return cv__poll_new(cx, PQsocket(conn->pg), &conn->poll);
 }

@@ -14,6 +14,12 @@ static void close_database(void *shared)
     cv__pg_shared_free(shared);
 }
 
+static const cv__statement_counters *statement_counters(const void *shared)
+{
+    const cv__pg_shared *database = shared;
+    return &database->statements;
+}
+
 const cv__driver cv__driver_postgres = {
     .name = "postgres",
     .dialect = &cv__dialect_postgres,
@@ -44,4 +50,7 @@ const cv__driver cv__driver_postgres = {
     .list_prepared = cv__pg_list_prepared,
     .transaction_id = cv__pg_transaction_id,
     .transaction_status = cv__pg_transaction_status,
+    .statement_counters = statement_counters,
+    .health = cv__pg_health,
+    .plans = cv__pg_list_plans,
 };

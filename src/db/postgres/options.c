@@ -33,10 +33,9 @@ static const char *const names[] = {
     "load_balance_hosts",
     "pooler",
     "port",
-    "read_only",
     "target_session_attrs",
 };
-enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 6 };
+enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 5 };
 
 /* Besides those passed on: hostaddr, host, port, user, password, dbname, client_encoding, target_session_attrs. */
 enum { OWN_COUNT = 8, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
@@ -55,7 +54,6 @@ static const struct {
     {"gssencmode", {"disable", "prefer", "require"}},
     {"load_balance_hosts", {"disable", "random"}},
     {"pooler", {"auto", "yes", "no"}},
-    {"read_only", {"true", "false"}},
     {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}},
 };
 
@@ -187,8 +185,6 @@ static int take_own(keywords *k, const char *name, cv_str value)
         k->shared->pooler = cv_str_equal(value, CV_STR("yes"))  ? CV__PG_POOLER_YES
                             : cv_str_equal(value, CV_STR("no")) ? CV__PG_POOLER_NO
                                                                 : CV__PG_POOLER_AUTO;
-    else if (strcmp(name, "read_only") == 0)
-        k->read_only = cv_str_equal(value, CV_STR("true"));
     else
         k->shared->target = target_of(value);
     return 0;
@@ -330,6 +326,7 @@ static int fill(keywords *k, const cv_url *url, const cv_db_options *options)
     CV_TRY(set_tls_defaults(k));
     shared->needs_session = k->read_only || k->user_options;
     shared->statement_cache = options->statement_cache;
+    shared->statement_lifetime_ns = options->statement_lifetime_ms > 0 ? options->statement_lifetime_ms * 1000000 : 0;
     shared->connect_timeout_ms = options->connect_timeout_ms;
     return set_session_options(k, k->read_only);
 }

@@ -48,7 +48,7 @@ typedef enum cv__pg_pooler { CV__PG_POOLER_AUTO, CV__PG_POOLER_YES, CV__PG_POOLE
 enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_OPTIONS };
 
 /** What all connections of one database share: made by open; constant afterwards, but for what was learned of the
- * hosts. */
+ * hosts and what is counted. */
 typedef struct cv__pg_shared {
     cv_arena *arena; /* holds everything here */
     cv__pg_host *hosts;
@@ -60,7 +60,9 @@ typedef struct cv__pg_shared {
     const char *place;     /* for messages: all hosts */
     const char **keywords; /* for PQconnectStartParams, ended by NULL */
     const char **values;
-    size_t statement_cache; /* prepared statements kept per connection */
+    size_t statement_cache;        /* prepared statements kept per connection */
+    int64_t statement_lifetime_ns; /* 0: for ever */
+    cv__statement_counters statements;
     int64_t connect_timeout_ms;
 } cv__pg_shared;
 
@@ -384,6 +386,10 @@ CV_CHECKED int cv__pg_finish_prepared(cv_ctx *cx, cv__conn *conn, const char *gi
 CV_CHECKED int cv__pg_list_prepared(cv_ctx *cx, cv__conn *conn, cv_prepared **ret_list, size_t *ret_count);
 CV_CHECKED int cv__pg_transaction_id(cv_ctx *cx, cv__conn *conn, char *ret_id, size_t size);
 CV_CHECKED int cv__pg_transaction_status(cv_ctx *cx, cv__conn *conn, const char *id, cv_tx_outcome *ret_outcome);
+/* --- health.c --- */
+
+CV_CHECKED int cv__pg_health(cv_ctx *cx, cv__conn *conn, cv_db_report *ret_report);
+CV_CHECKED int cv__pg_list_plans(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
 
 /* --- session.c: what a connection is set to, and set back to --- */
 

@@ -61,6 +61,7 @@ int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *sta
                          cv__pg_prepared **ret_prepared, bool *ret_fresh)
 {
     uint64_t hash = statement->hash ? statement->hash : cv_hash(statement->sql.ptr, statement->sql.len);
+    conn->statements.now_ns = cv__loop_now_ns(cx);
     cv__pg_prepared *former =
         (cv__pg_prepared *)(void *)cv__statement_cache_get(&conn->statements, statement->sql, hash);
     *ret_fresh = !former || !types_fit(former, params);

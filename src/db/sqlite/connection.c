@@ -189,6 +189,8 @@ int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **
     int rc = cv__statement_cache_init(&conn->cache, conn->shared->statement_cache, cv__sqlite_statement_free, NULL);
     if (rc < 0)
         cv_fail(cx, rc, "could not open the database: out of memory");
+    else
+        cv__statement_cache_report(&conn->cache, &((cv__sqlite_shared *)shared)->statements);
     CV_WITHIN(cx, conn->shared->connect_timeout_ms)
     {
         if (rc == 0)

@@ -23,4 +23,6 @@ const cv__driver cv__driver_sqlite = {
     .release = cv__sqlite_release,
     .rollback_to = cv__sqlite_rollback_to,
     .writes = cv__sqlite_writes,
+    .statement_counters = cv__sqlite_statement_counters,
+    .health = cv__sqlite_health,
 };

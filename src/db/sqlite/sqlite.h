@@ -21,6 +21,7 @@ typedef struct cv__sqlite_shared {
     int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
     size_t max_connections, statement_cache;
     cv__sqlite_watches *watches;
+    cv__statement_counters statements;
 } cv__sqlite_shared;
 
 struct cv__sqlite_conn {
@@ -156,6 +157,11 @@ void cv__sqlite_result(sqlite3_context *out, const cv_value *value);
 int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells);
 
 /** See cv__driver. */
+/* --- health.c --- */
+
+CV_CHECKED int cv__sqlite_health(cv_ctx *cx, cv__conn *head, cv_db_report *ret_report);
+const cv__statement_counters *cv__sqlite_statement_counters(const void *shared);
+
 int cv__sqlite_execute(cv_ctx *cx, cv__conn *head, const cv__statement *wanted, cv_result *ret_result,
                        cv__cursor **ret_cursor);
 int cv__sqlite_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
