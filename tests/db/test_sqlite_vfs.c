@@ -428,7 +428,7 @@ static void torture(vfs_test *t)
     for (size_t i = 0; i < FIBERS; i++)
         assert_ok(cx, cv_join(cx, fibers[i], NULL));
     t->vfs.before = NULL;
-    assert_true(t->waits > 1000);
+    assert_true(t->waits > 300);
     assert_ok(cx, check_sum(cx));
     cv_value answer = CV_NULL;
     assert_ok(cx, cv_scalar(cx, &answer, "PRAGMA integrity_check"));

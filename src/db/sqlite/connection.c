@@ -104,6 +104,7 @@ static void set_switches(cv__sqlite_conn *conn)
 
 int cv__sqlite_run_text(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, const char *what)
 {
+    cv__sqlite_turn_leave(conn);
     cv__sqlite_enter(cx, conn);
     int rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
     cv__sqlite_leave(conn);
@@ -186,6 +187,7 @@ int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **
     conn->head.role = role;
     conn->shared = shared;
     cv_list_init(&conn->open_statements);
+    cv__sqlite_turn_init(conn);
     int rc = cv__statement_cache_init(&conn->cache, conn->shared->statement_cache, cv__sqlite_statement_free, NULL);
     if (rc < 0)
         cv_fail(cx, rc, "could not open the database: out of memory");
@@ -218,6 +220,7 @@ void cv__sqlite_disconnect(cv__conn *head)
     conn->cx = NULL;
     drop_open_statements(conn);
     cv__statement_cache_done(&conn->cache);
+    cv__sqlite_turn_done(conn);
     sqlite3_close(conn->db);
     cv__sqlite_record_done(&conn->record);
     cv__sqlite_vfs_free(conn);

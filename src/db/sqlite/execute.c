@@ -36,6 +36,7 @@ static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *stateme
     cv__sqlite_enter(cx, conn);
     int rc = sqlite3_step(statement->handle);
     cv__sqlite_leave(conn);
+    cv__sqlite_turn_call_ended(conn);
     return rc;
 }
 
@@ -43,6 +44,7 @@ static int step(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *stateme
 static int fail_step(cv_ctx *cx, cv__sqlite_conn *conn, int rc)
 {
     int code = rc < 0 ? rc : conn->rows_failed ? conn->rows_failed : cv__sqlite_fail(cx, conn, rc, run_it);
+    cv__sqlite_turn_leave(conn);
     conn->head.in_transaction = sqlite3_get_autocommit(conn->db) == 0;
     return code;
 }
@@ -175,6 +177,10 @@ static int run(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *statemen
     CV_TRY(cv__sqlite_bind(cx, conn, statement->handle, wanted->params, wanted->param_count));
     conn->slice_began_ns = 0;
     conn->settings_changed |= statement->is_pragma;
+    if (statement->shares_turn && !conn->rows)
+        cv__sqlite_turn_join(cx, conn);
+    else
+        cv__sqlite_turn_leave(conn);
     statement->result = (cv_result){0};
     if (statement->read_only)
         return run_reading(cx, conn, statement, wanted);

@@ -33,6 +33,7 @@ int cv__sqlite_on_lane(cv_ctx *cx, cv__sqlite_conn *conn, int (*fn)(sqlite3 *db,
                        int *ret_sqlite_code)
 {
     lane_call call = {.conn = conn, .fn = fn, .arg = arg};
+    cv__sqlite_turn_leave(conn);
     atomic_store(&conn->stop_on_lane, false);
     cv__sqlite_enter(NULL, conn);
     conn->on_lane = true;

@@ -10,6 +10,7 @@
 #include "db/db_driver.h"
 #include "db/sqlite/hooks.h"
 #include "db/statement_cache.h"
+#include "rt/wait.h"
 #include <sqlite3.h>
 #include <stdatomic.h>
 
@@ -24,12 +25,24 @@ typedef struct cv__sqlite_shared {
     cv__statement_counters statements;
 } cv__sqlite_shared;
 
+enum { CV__SQLITE_WAL_HEADER_WORDS = 6 }; /* 48 bytes */
+
+/** The read transaction that the reads of one turn of the loop share (turn.c). */
+struct cv__sqlite_turn {
+    cv__turn_end end;
+    int state;
+    unsigned reads;
+    uint64_t header[CV__SQLITE_WAL_HEADER_WORDS]; /* of the WAL index, right before it began */
+    sqlite3_stmt *begin, *commit;                 /* prepared when first wanted */
+};
+
 struct cv__sqlite_conn {
     cv__conn head;
     sqlite3 *db;
     struct cv__sqlite_vfs *vfs; /* its file system (vfs.c) */
     const cv__sqlite_shared *shared;
     cv__statement_cache cache;
+    struct cv__sqlite_turn turn;
     cv_link open_statements; /* those with a cursor */
     bool settings_changed;   /* a PRAGMA ran: reset puts the settings back */
     bool query_only;         /* a read-only transaction on a connection that may write */
@@ -53,8 +66,9 @@ typedef struct cv__sqlite_statement {
     cv_link open_link;
     sqlite3_stmt *handle;
     bool read_only, is_pragma;
-    bool empties;                        /* deletes all rows of a table */
-    bool is_long;                        /* has long steps that give no chance to yield: runs on a lane */
+    bool empties;     /* deletes all rows of a table */
+    bool is_long;     /* has long steps that give no chance to yield: runs on a lane */
+    bool shares_turn; /* reads, and nothing else: outside a transaction it joins the one of the turn */
     bool is_deferred_known, is_deferred; /* whether it checks deferred foreign keys (group.c) */
     int deferred_reprepared;             /* how often SQLite had prepared it again when that was learnt */
     int reprepared;                      /* how often SQLite has prepared it again when names and types were read */
@@ -87,6 +101,20 @@ void cv__sqlite_leave(cv__sqlite_conn *conn);
 int cv__sqlite_vfs_make(cv__sqlite_conn *conn);
 const char *cv__sqlite_vfs_name(const cv__sqlite_conn *conn);
 void cv__sqlite_vfs_free(cv__sqlite_conn *conn);
+
+/** The header of the WAL index of the main file, in memory that all processes share; NULL when there is none, or when
+ *  more than one file is attached. */
+const volatile void *cv__sqlite_wal_header(const cv__sqlite_conn *conn);
+
+/** The read transaction of a turn. `join` before a statement that only reads, and returns rows, outside a transaction:
+ *  begins one, or finds it open, where that is possible. `leave` before anything else on the connection. `call_ended`
+ *  after each call that may have suspended. None of them suspends or fails. `init` and `done` frame the connection's
+ *  life; `done` before it is closed. */
+void cv__sqlite_turn_init(cv__sqlite_conn *conn);
+void cv__sqlite_turn_join(cv_ctx *cx, cv__sqlite_conn *conn);
+void cv__sqlite_turn_leave(cv__sqlite_conn *conn);
+void cv__sqlite_turn_call_ended(cv__sqlite_conn *conn);
+void cv__sqlite_turn_done(cv__sqlite_conn *conn);
 
 /** Once a process, before the first connection: let reads be tried without waiting. */
 void cv__sqlite_vfs_configure(void);

@@ -24,6 +24,7 @@ static int prepare(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, bool uncached,
     const char *rest = NULL;
     if (sql.len > INT32_MAX)
         return cv_fail(cx, CV_E_LIMIT, "the statement is too long");
+    cv__sqlite_turn_leave(conn); /* the schema may have changed since */
     cv__sqlite_enter(cx, conn);
     int rc =
         sqlite3_prepare_v3(conn->db, sql.ptr, (int)sql.len, uncached ? 0 : SQLITE_PREPARE_PERSISTENT, &handle, &rest);
@@ -136,6 +137,7 @@ static int make(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, uint64_t hash, bo
     statement->is_pragma = begins_with_pragma(sql);
     statement->empties = cv__sqlite_empties(sql);
     statement->is_long = cv__sqlite_is_long(sql);
+    statement->shares_turn = statement->read_only && !statement->is_pragma && statement->cursor.column_count > 0;
     *ret_statement = statement;
     return 0;
 }

@@ -7,6 +7,7 @@ static int run_cached(cv_ctx *cx, cv__conn *head, const char *sql, const char *w
 {
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
     cv__sqlite_statement *statement;
+    cv__sqlite_turn_leave(conn);
     CV_TRY(cv__sqlite_statement_get(cx, conn, cv_str_of(sql), 0, false, &statement));
     cv__sqlite_enter(cx, conn);
     int rc = sqlite3_step(statement->handle);

@@ -36,7 +36,9 @@ struct cv__sqlite_vfs {
     sqlite3_vfs head;
     sqlite3_vfs *lower;
     cv__sqlite_conn *conn;
-    unsigned calls; /* reads and writes, for looking at the clock now and then */
+    const sqlite3_file *indexed;     /* the file with the WAL index; NULL: none yet */
+    const volatile void *wal_header; /* of that index; NULL: not mapped, or there are several */
+    unsigned calls;                  /* reads and writes, for looking at the clock now and then */
     char name[32];
 };
 
@@ -304,7 +306,14 @@ static int device_characteristics(sqlite3_file *head)
 
 static int map_shm(sqlite3_file *head, int region, int size, int extend, void volatile **ret_map)
 {
-    return lower_file(head)->pMethods->xShmMap(lower_file(head), region, size, extend, ret_map);
+    int rc = lower_file(head)->pMethods->xShmMap(lower_file(head), region, size, extend, ret_map);
+    struct cv__sqlite_vfs *vfs = own_file(head)->vfs;
+    if (rc == SQLITE_OK && region == 0 && *ret_map) {
+        bool is_only = !vfs->indexed || vfs->indexed == head;
+        vfs->wal_header = is_only ? *ret_map : NULL;
+        vfs->indexed = is_only ? head : vfs->indexed;
+    }
+    return rc;
 }
 
 static int lock_shm(sqlite3_file *head, int first, int count, int flags)
@@ -319,6 +328,7 @@ static void barrier_shm(sqlite3_file *head)
 
 static int unmap_shm(sqlite3_file *head, int unlink_it)
 {
+    own_file(head)->vfs->wal_header = NULL;
     return lower_file(head)->pMethods->xShmUnmap(lower_file(head), unlink_it);
 }
 
@@ -474,6 +484,11 @@ int cv__sqlite_vfs_make(cv__sqlite_conn *conn)
 const char *cv__sqlite_vfs_name(const cv__sqlite_conn *conn)
 {
     return conn->vfs->name;
+}
+
+const volatile void *cv__sqlite_wal_header(const cv__sqlite_conn *conn)
+{
+    return conn->vfs ? conn->vfs->wal_header : NULL;
 }
 
 void cv__sqlite_vfs_free(cv__sqlite_conn *conn)
