@@ -31,6 +31,7 @@
 #include <covet/retry.h>
 #include <covet/router.h>
 #include <covet/runtime.h>
+#include <covet/sandbox.h>
 #include <covet/server.h>
 #include <covet/sqlite.h>
 #include <covet/str.h>

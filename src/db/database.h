@@ -25,9 +25,10 @@ typedef struct cv__row_stream {
     cv__conn *conn;
     cv__cursor *cursor; /* NULL: no rows (ended, the statement had none, or its transaction is over) */
     cv_result result;
-    bool borrowed; /* the connection goes back at close */
-    cv_link link;  /* among the open streams of the transaction */
-    int level;     /* of the atomic block in which it was opened */
+    bool borrowed;              /* the connection goes back at close */
+    cv_link link;               /* among the open streams of the transaction */
+    int level;                  /* of the atomic block in which it was opened */
+    struct cv_sandbox *sandbox; /* whose connection it is, opened outside atomic blocks; else NULL */
 } cv__row_stream;
 
 CV_CHECKED int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,

@@ -5,6 +5,7 @@
 #include "db/database.h"
 #include "db/pool.h"
 #include "db/retry.h"
+#include "db/sandbox.h"
 #include "db/statement_cache.h"
 #include "db/statement_stats.h"
 #include "db/transaction.h"
@@ -20,6 +21,7 @@ struct cv_db {
     cv__write_lane lane;                  /* of autocommit writes, where the engine groups them */
     cv__statement_stats *statement_stats; /* NULL: not wanted */
     cv__statement_cache raw_cache;        /* translated raw statements (raw.c) */
+    cv_sandbox *sandbox;                  /* everything runs in it, while there is one */
     cv__retry_budget retry_budget;
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */
     size_t refs;        /* one for each pool that is not drained, one for each raw statement under way */

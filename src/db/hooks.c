@@ -95,6 +95,16 @@ void cv__hooks_hand_up(struct cv_tx *inner)
     cv__list_move_all(&inner->hooks, &inner->outer->hooks);
 }
 
+void cv__hooks_collect(cv_link *hooks, cv_link *ret_collected)
+{
+    cv_list_each (at, hooks) {
+        if (of_link(at)->kind == AFTER_ROLLBACK)
+            continue;
+        cv_list_remove(at);
+        cv_list_push_back(ret_collected, at);
+    }
+}
+
 bool cv__hooks_wait_for_commit(const struct cv_tx *root)
 {
     cv_list_each (at, &root->hooks) {

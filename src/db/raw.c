@@ -69,7 +69,7 @@ static void guess_role(const cv_db *db, cv__raw *raw, cv_str word)
 
 static int ask_role(cv_ctx *cx, cv_db *db, cv__raw *raw)
 {
-    if (raw->role_known || cv__tx_root(cx, db))
+    if (raw->role_known || cv__tx_root(cx, db) || db->sandbox)
         return 0;
     cv__conn *conn;
     CV_TRY(cv__pool_acquire(cx, &db->readers, &conn));

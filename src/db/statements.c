@@ -23,7 +23,10 @@ static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
 {
     if (!stream->cursor)
         return;
-    stream->conn->driver->finish(cx, stream->cursor);
+    if (stream->sandbox)
+        cv__sandbox_finish(cx, stream->sandbox, stream->cursor);
+    else
+        stream->conn->driver->finish(cx, stream->cursor);
     stream->cursor = NULL;
 }
 
@@ -55,6 +58,8 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn *
 {
     struct cv_tx *root = cv__tx_root(cx, db);
     *ret_root = root;
+    if (!root && db->sandbox)
+        return cv__sandbox_borrow(cx, db->sandbox, ret_conn);
     if (!root)
         return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
     CV_TRY(cv__tx_enter(cx, root));
@@ -62,10 +67,16 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn *
     return 0;
 }
 
-static void give_back(cv_ctx *cx, cv__conn *conn, struct cv_tx *root)
+/* The statement has ended with `rc`: note it where it ran. */
+static int settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc)
 {
+    if (rc < 0 && root)
+        cv__tx_note_failure(root);
+    if (!root && db->sandbox)
+        return cv__sandbox_settle(cx, db->sandbox, rc);
     if (!root)
         cv__pool_release(cx, conn);
+    return rc;
 }
 
 /* Rows that nobody wants: they are read all the same, so that an error among them is not lost. */
@@ -93,9 +104,7 @@ static int run_alone(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
     int rc = conn->driver->execute(cx, conn, statement, &result, &cursor);
     if (rc == 0 && cursor)
         rc = read_to_the_end(cx, cursor, &result);
-    if (rc < 0 && root)
-        cv__tx_note_failure(root);
-    give_back(cx, conn, root);
+    rc = settle(cx, db, conn, root, rc);
     if (rc == 0 && ret_result)
         *ret_result = result;
     return rc;
@@ -137,13 +146,25 @@ int cv__db_run(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *s
     return rc;
 }
 
+/* The rows stay open in the sandbox, while others use its connection. */
+static int keep_in_sandbox(cv_ctx *cx, cv_db *db, cv__row_stream *stream)
+{
+    int rc = cv__sandbox_settle(cx, db->sandbox, 0);
+    if (rc == 0)
+        stream->sandbox = db->sandbox;
+    else
+        cv__db_close_rows(cx, stream);
+    return rc;
+}
+
 static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
                      cv__row_stream *ret_stream)
 {
     cv__conn *conn;
     struct cv_tx *root;
     CV_TRY(take_connection(cx, db, role, &conn, &root));
-    *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root};
+    *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root && !db->sandbox};
+    cv_list_init(&ret_stream->link);
     cv__conn_note_sql(conn, statement->sql);
     int rc = conn->driver->execute(cx, conn, statement, &ret_stream->result, &ret_stream->cursor);
     if (rc == 0 && ret_stream->cursor) {
@@ -151,13 +172,10 @@ static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
             ret_stream->level = cx->tx->level;
             cv_list_push_front(&root->streams, &ret_stream->link);
         }
-        return 0;
+        return root || !db->sandbox ? 0 : keep_in_sandbox(cx, db, ret_stream);
     }
-    if (rc < 0 && root)
-        cv__tx_note_failure(root);
-    give_back(cx, conn, root);
     ret_stream->conn = NULL;
-    return rc;
+    return settle(cx, db, conn, root, rc);
 }
 
 int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
@@ -193,6 +211,17 @@ void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
         detach_from_transaction(stream);
 }
 
+static int fetch(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
+{
+    const cv__driver *driver = stream->conn->driver;
+    if (!stream->sandbox)
+        return driver->fetch(cx, stream->cursor, cells, &stream->result);
+    CV_TRY(cv__sandbox_lock(cx, stream->sandbox));
+    int rc = driver->fetch(cx, stream->cursor, cells, &stream->result);
+    cv__sandbox_unlock(cx, stream->sandbox);
+    return rc;
+}
+
 int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
 {
     if (!stream->cursor) {
@@ -202,7 +231,7 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
     }
     int rc = cv__conn_check(cx, stream->conn);
     if (rc == 0)
-        rc = stream->conn->driver->fetch(cx, stream->cursor, cells, &stream->result);
+        rc = fetch(cx, stream, cells);
     if (rc > 0) {
         stream->rows++;
         return rc;
@@ -218,6 +247,8 @@ int cv__db_hold(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn **ret_conn)
 {
     if (cv__tx_root(cx, db))
         return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot hold a connection inside a transaction");
+    if (db->sandbox)
+        return cv_fail(cx, CV_E_STATE, "cannot have a connection of its own in a sandbox");
     return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
 }
 

@@ -105,8 +105,11 @@ static void leave_in_the_dark(cv_ctx *cx, struct cv_tx *tx)
 static int succeed(cv_ctx *cx, struct cv_tx *tx)
 {
     cv_link hooks;
+    cv_sandbox *sandbox = tx->outer ? NULL : tx->db->sandbox;
     if (tx->outer)
         cv__hooks_hand_up(tx);
+    else if (sandbox && sandbox->collect)
+        cv__hooks_collect(&tx->hooks, &sandbox->hooks);
     leave(cx, tx, CV_TX_COMMITTED, &hooks);
     return cv__hooks_after_commit(cx, &hooks);
 }

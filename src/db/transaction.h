@@ -28,6 +28,7 @@ struct cv_tx {
     cv_db *db;
     cv__conn *conn; /* NULL until the first statement */
     cv_tx_options options;
+    int base;       /* savepoints of others below: 1 in a sandbox, where the root is a savepoint, too; else 0 */
     int begun;      /* how many blocks exist on the server */
     int start_code; /* why it could not begin */
     bool lost;      /* the engine has ended the transaction, or the connection is gone: only leaving is possible */
@@ -95,6 +96,9 @@ void cv__hooks_hand_up(struct cv_tx *inner);
  *  The first failure of a hook that is not robust. Suspends. */
 CV_CHECKED int cv__hooks_after_commit(cv_ctx *cx, cv_link *hooks);
 void cv__hooks_after_rollback(cv_ctx *cx, cv_link *hooks);
+
+/** Move those for after the commit to the end of a list of others. */
+void cv__hooks_collect(cv_link *hooks, cv_link *ret_collected);
 
 /** Whether there are hooks for after the commit. */
 bool cv__hooks_wait_for_commit(const struct cv_tx *root);

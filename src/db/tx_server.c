@@ -27,13 +27,30 @@ void cv__tx_note_failure(struct cv_tx *root)
 
 void cv__tx_give_back(cv_ctx *cx, struct cv_tx *root)
 {
-    if (root->conn)
+    if (root->conn && root->base > 0)
+        cv__sandbox_unlock(cx, root->db->sandbox);
+    else if (root->conn)
         cv__pool_release(cx, root->conn);
     root->conn = NULL;
 }
 
+/* The savepoint of a block; in a sandbox the root has one, too. */
+static int on_server(const struct cv_tx *root, int level)
+{
+    return root->base + level;
+}
+
+static int start_in_sandbox(cv_ctx *cx, struct cv_tx *root)
+{
+    CV_TRY(cv__sandbox_borrow(cx, root->db->sandbox, &root->conn));
+    root->base = CV__SANDBOX_LEVEL;
+    return 0;
+}
+
 static int start(cv_ctx *cx, struct cv_tx *root)
 {
+    if (root->db->sandbox)
+        return start_in_sandbox(cx, root);
     cv__pool *pool = cv__db_pool(root->db, root->options.read_only ? CV__READER : CV__WRITER);
     CV_TRY(cv__pool_acquire(cx, pool, &root->conn));
     int rc = root->conn->driver->begin(cx, root->conn, &root->options);
@@ -46,7 +63,7 @@ static int start(cv_ctx *cx, struct cv_tx *root)
 
 static int set_savepoint(cv_ctx *cx, struct cv_tx *root, int level)
 {
-    int rc = root->conn->driver->savepoint(cx, root->conn, level);
+    int rc = root->conn->driver->savepoint(cx, root->conn, on_server(root, level));
     if (rc < 0)
         cv__tx_note_failure(root);
     return rc;
@@ -72,7 +89,7 @@ static int release(cv_ctx *cx, struct cv_tx *tx)
     struct cv_tx *root = tx->root;
     if (root->begun <= tx->level)
         return 0;
-    CV_TRY(root->conn->driver->release(cx, root->conn, tx->level));
+    CV_TRY(root->conn->driver->release(cx, root->conn, on_server(root, tx->level)));
     root->begun = tx->level;
     return 0;
 }
@@ -89,11 +106,15 @@ int cv__tx_commit(cv_ctx *cx, struct cv_tx *tx)
     if (!root->conn)
         return 0;
     cv__tx_close_streams(cx, root, 0);
+    if (root->base > 0)
+        return release(cx, tx);
     return root->conn->driver->commit(cx, root->conn);
 }
 
 int cv__tx_prepare(cv_ctx *cx, struct cv_tx *root)
 {
+    if (root->db->sandbox)
+        return cv_fail(cx, CV_E_STATE, "cannot prepare a transaction in a sandbox");
     if (cv__hooks_wait_for_commit(root))
         return cv_fail(cx, CV_E_STATE, "cannot prepare a transaction that has hooks for after its commit");
     CV_TRY(cv__tx_enter(cx, root));
@@ -104,8 +125,9 @@ int cv__tx_prepare(cv_ctx *cx, struct cv_tx *root)
 static int undo_savepoint(cv_ctx *cx, struct cv_tx *tx)
 {
     cv__conn *conn = tx->root->conn;
-    CV_TRY(conn->driver->rollback_to(cx, conn, tx->level));
-    CV_TRY(conn->driver->release(cx, conn, tx->level));
+    int level = on_server(tx->root, tx->level);
+    CV_TRY(conn->driver->rollback_to(cx, conn, level));
+    CV_TRY(conn->driver->release(cx, conn, level));
     tx->root->begun = tx->level;
     return 0;
 }
@@ -121,10 +143,10 @@ void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
     CV_SHIELD(cx, CLEAN_UP_MS)
     {
         cv__tx_close_streams(cx, root, tx->level);
-        if (!root->lost && tx->outer) {
+        if (!root->lost && (tx->outer || root->base > 0)) {
             failed = undo_savepoint(cx, tx) < 0;
             root->lost = failed;
-        } else if (!tx->outer && conn->in_transaction && !conn->broken) {
+        } else if (!tx->outer && root->base == 0 && conn->in_transaction && !conn->broken) {
             failed = conn->driver->rollback(cx, conn) < 0;
             conn->broken |= failed;
         }

@@ -249,7 +249,8 @@ static int run_lane(cv_ctx *cx, void *arg)
 
 bool cv__write_lane_takes(const cv_ctx *cx, const cv_db *db, const cv__statement *statement)
 {
-    if (!statement->groupable || statement->rows || !db->driver->run_grouped || db->writers.max == 0 || cx->tx)
+    if (!statement->groupable || statement->rows || !db->driver->run_grouped || db->writers.max == 0 || cx->tx ||
+        db->sandbox)
         return false;
     /* the main context is alone as long as no fiber writes */
     if (!cx->fiber && !db->lane.running)
