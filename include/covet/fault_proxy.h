@@ -80,10 +80,10 @@ CV_API CV_CHECKED int cv_fault_proxy_set(cv_ctx *cx, cv_fault_proxy *proxy, cons
  *  deadline, at most 60 s), CV_E_CANCELLED. */
 CV_API CV_CHECKED int cv_fault_proxy_wait(cv_ctx *cx, cv_fault_proxy *proxy, size_t index, size_t times);
 
-/* Since the proxy was made; `open` and `stalled` are now. */
 typedef struct cv_fault_proxy_stats {
-    uint64_t connections, from_client, from_server; /* accepted; messages passed on */
-    size_t open, stalled;                           /* connections; directions in which something is held */
+    uint64_t connections, from_client, from_server; /* since it was made: accepted; messages passed on */
+    uint64_t faults;                                /* times that the present rules have taken effect */
+    size_t open, stalled;                           /* now: connections; directions in which something is held */
 } cv_fault_proxy_stats;
 /** Suspends. CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_NOMEM. */
 CV_API CV_CHECKED int cv_fault_proxy_get_stats(cv_ctx *cx, cv_fault_proxy *proxy, cv_fault_proxy_stats *ret_stats);

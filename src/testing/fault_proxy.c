@@ -294,6 +294,8 @@ static int do_get_stats(cv_ctx *cx, struct ask *ask)
 {
     (void)cx;
     ask->stats = ask->proxy->stats;
+    for (size_t i = 0; i < ask->proxy->rule_count; i++)
+        ask->stats.faults += ask->proxy->rules[i].fired;
     cv_list_each (link, &ask->proxy->connections) {
         const cv__fault_conn *conn = cv_list_entry(link, cv__fault_conn, link);
         ask->stats.open++;

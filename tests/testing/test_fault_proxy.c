@@ -301,6 +301,7 @@ static void a_stall_keeps_everything_until_it_is_healed(void **state)
     assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 0, 1));
     send_message(f.fd, 'Q', "SELECT 2");
     assert_int_equal(stats_of(&f).stalled, 1);
+    assert_int_equal(stats_of(&f).faults, 1);
     expect_nothing(f.fd);
     heal(&f);
     expect_message(f.fd, 'Q', "COMMIT");
