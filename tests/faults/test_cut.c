@@ -247,7 +247,7 @@ static int set_up(void **state)
     (void)state;
     available = fault_set_up(&test, "cut");
     if (available)
-        fault_open_db(&test, &(cv_db_options){.max_connections = 6});
+        fault_open_db(&test, &(cv_db_options){.max_connections = 6, .breaker_window = -1});
     return 0;
 }
 

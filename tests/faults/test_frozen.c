@@ -203,7 +203,7 @@ static int set_up(void **state)
     test.watch = test_session_open(test.url);
     test_session_run(test.watch, "CREATE TABLE notes (id int PRIMARY KEY, text text)");
     assert_ok(test.cx, cv_fault_proxy_new(test.cx, test.url, NULL, &test.proxy));
-    fault_open_db(&test, &(cv_db_options){.max_connections = 4});
+    fault_open_db(&test, &(cv_db_options){.max_connections = 4, .breaker_window = -1});
     return 0;
 }
 
