@@ -26,6 +26,7 @@
 #include <covet/middleware.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
+#include <covet/pool.h>
 #include <covet/prepared.h>
 #include <covet/query.h>
 #include <covet/retry.h>

@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include <covet/fiber.h>
 #include <covet/runtime.h>
+#include <stdlib.h>
 
 /* When what is missing to `min` is made, after a connection was closed. */
 static const int64_t REFILL_NS = 1000000000;
@@ -20,12 +21,14 @@ void cv__pool_init(cv_ctx *cx, cv__pool *pool, const cv__driver *driver, void *s
         .max = max,
         .min = options->min_connections > 0 ? (size_t)options->min_connections : 0,
         .keep_at_ns = INT64_MAX,
+        .watches_loans = options->leak_threshold_ms > 0 || options->forced_return_ms > 0,
         .random = ((uint64_t)cv_now_ns(cx) ^ (uintptr_t)pool) | 1,
     };
     cv_list_init(&pool->idle);
     cv_list_init(&pool->lent);
     cv_list_init(&pool->revoked);
     cv_list_init(&pool->waiters);
+    cv_list_init(&pool->drainers);
     cv_list_init(&pool->connectors);
     cv__breaker_init(&pool->breaker, options->breaker_window > 0 ? (size_t)options->breaker_window : 0,
                      (size_t)options->breaker_percent, options->breaker_open_ms * 1000000,
@@ -66,12 +69,35 @@ void cv__pool_give_up_place(cv__pool *pool)
     cv__pool_grow(pool);
 }
 
+void cv__pool_disconnect(cv__pool *pool, cv__conn *conn)
+{
+    bool is_former = conn->epoch != pool->epoch;
+    free(conn->stack);
+    pool->driver->disconnect(conn);
+    pool->closed_total++;
+    while (is_former && !cv_list_is_empty(&pool->drainers))
+        cv__wake(cv_list_entry(pool->drainers.next, cv__waiter, link), 0);
+}
+
 void cv__pool_discard(cv__pool *pool, cv__conn *conn)
 {
     cv_list_remove(&conn->link);
-    pool->driver->disconnect(conn);
-    pool->closed_total++;
+    cv__pool_disconnect(pool, conn);
     cv__pool_give_up_place(pool);
+}
+
+/* The main context may wait in a call of its own: its pending error is not ours. */
+int cv__pool_spawn(cv__pool *pool, const char *name, cv_fiber_fn *fn, void *arg)
+{
+    cv_error *pending = cv_error_take(pool->main);
+    int64_t deadline_ns = pool->main->deadline_ns;
+    pool->main->deadline_ns = INT64_MAX;
+    int rc = cv_spawn(pool->main, name, fn, arg, NULL);
+    pool->main->deadline_ns = deadline_ns;
+    if (rc < 0)
+        cv_error_clear(pool->main);
+    cv_error_put_back(pool->main, pending);
+    return rc;
 }
 
 /* ---- idle connections ---- */
@@ -134,6 +160,8 @@ static int lend(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t now_ns, cv__
     conn->lent_since_ns = now_ns;
     conn->sql[0] = '\0';
     pool->acquired_total++;
+    if (pool->watches_loans)
+        cv__pool_watch_loan(pool, conn);
     *ret_conn = conn;
     return 0;
 }
@@ -236,6 +264,10 @@ void cv__pool_release(cv_ctx *cx, cv__conn *conn)
     cv__pool *pool = conn->pool;
     if (--conn->borrows > 0)
         return;
+    if (conn->revoked) {
+        cv__pool_let_go(pool, conn);
+        return;
+    }
     make_clean(cx, conn);
     conn->borrower = NULL;
     if (conn->lost)

@@ -16,7 +16,7 @@
  * A waiter that ends early has taken nothing: cv__wait prefers what was handed over to deadline and cancellation.
  *
  * pool.c has loan and return, pool_wait.c the line, pool_connect.c making and checking connections, pool_keep.c what
- * happens with time (idle connections, old ones, leaks), pool_control.c what operators do. */
+ * happens with time, pool_leak.c loans that last too long, pool_control.c what operators do. */
 #ifndef COVET_SRC_DB_POOL_H
 #define COVET_SRC_DB_POOL_H
 
@@ -43,11 +43,13 @@ typedef struct cv__pool {
 
     size_t max, min;
     bool closed, suspended;
+    bool watches_loans;
     void (*drained)(void *arg); /* called once, when the pool is closed and its last connection is gone */
     void *drained_arg;
 
     cv_link idle, lent, revoked;
     size_t open, idle_count, connecting, revoked_count;
+    cv_link drainers;    /* who waits for the connections of earlier epochs to go */
     unsigned epoch;      /* connections of an earlier one are closed when they come back (drain) */
     unsigned generation; /* connections checked in an earlier one are suspect: one was lost since */
 
@@ -128,6 +130,11 @@ void cv__pool_drop_idle(cv__pool *pool, bool all);
 bool cv__pool_take_place(cv__pool *pool);
 void cv__pool_give_up_place(cv__pool *pool);
 
+/** Free a connection that is in no list; its place is another matter. */
+void cv__pool_disconnect(cv__pool *pool, cv__conn *conn);
+/** Start a detached fiber of the pool: without the deadline of whoever happens to start it. An error has no story. */
+CV_CHECKED int cv__pool_spawn(cv__pool *pool, const char *name, cv_fiber_fn *fn, void *arg);
+
 /* pool_wait.c */
 
 /** Wait in line for a connection, which is then in `lent`. `again`: at its head, for one that was served badly. */
@@ -163,6 +170,15 @@ void cv__pool_adopt(cv__pool *pool, cv__conn *conn);
 void cv__pool_suspect(cv__pool *pool, const char *reason);
 /** End the fibers that connect. */
 void cv__pool_stop_connecting(cv__pool *pool);
+
+/* pool_leak.c */
+
+/** A loan begins: note where, when loans are watched. */
+void cv__pool_watch_loan(cv__pool *pool, cv__conn *conn);
+/** A revoked connection is given back by its borrower. */
+void cv__pool_let_go(cv__pool *pool, cv__conn *conn);
+/** Tell, and take back, what is due; returns when to look again. */
+CV_CHECKED int64_t cv__pool_look_at_loans(cv__pool *pool, int64_t now_ns);
 
 /* pool_keep.c */
 

@@ -124,7 +124,6 @@ static int connect_fiber(cv_ctx *cx, void *arg)
 {
     cv__pool *pool = arg;
     connector self = {.cx = cx};
-    cv_ctx_restore_deadline_ns(cx, INT64_MAX); /* the driver has a limit of its own */
     cv_list_push_back(&pool->connectors, &self.link);
     if (pool->closed)
         cv_cancel(cx->fiber);
@@ -174,21 +173,10 @@ static bool begin_another(cv__pool *pool)
     return true;
 }
 
-/* The main context may wait in a call of its own: its pending error is not ours. */
-static int spawn(cv__pool *pool)
-{
-    cv_error *pending = cv_error_take(pool->main);
-    int rc = cv_spawn(pool->main, "pool connect", connect_fiber, pool, NULL);
-    if (rc < 0)
-        cv_error_clear(pool->main);
-    cv_error_put_back(pool->main, pending);
-    return rc;
-}
-
 void cv__pool_grow(cv__pool *pool)
 {
     while (begin_another(pool)) {
-        if (spawn(pool) == 0)
+        if (cv__pool_spawn(pool, "pool connect", connect_fiber, pool) == 0)
             continue;
         pool->connecting--;
         pool->open--;

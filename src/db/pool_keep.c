@@ -103,7 +103,7 @@ static void keep(cv__pool *pool)
 {
     pool->keep_at_ns = INT64_MAX;
     int64_t now_ns = cv_now_ns(pool->main);
-    int64_t next_ns = close_old(pool, now_ns);
+    int64_t next_ns = earlier(close_old(pool, now_ns), cv__pool_look_at_loans(pool, now_ns));
     if (next_ns != INT64_MAX)
         cv__pool_keep_by(pool, next_ns);
     pool->warming = pool->warmed && pool->open < pool->min;

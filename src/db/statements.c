@@ -25,7 +25,7 @@ static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
         return;
     if (stream->sandbox)
         cv__sandbox_finish(cx, stream->sandbox, stream->cursor);
-    else
+    else if (!stream->conn->revoked) /* else it goes with the connection */
         stream->conn->driver->finish(cx, stream->cursor);
     stream->cursor = NULL;
 }

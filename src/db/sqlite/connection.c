@@ -246,3 +246,16 @@ int cv__sqlite_reset(cv_ctx *cx, cv__conn *head)
     }
     return 0;
 }
+
+/* Inside a call, which may be suspended, only an interrupt is safe; its borrower then lets go. */
+void cv__sqlite_sever(cv_ctx *cx, cv__conn *head)
+{
+    cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
+    if (conn->cx || conn->on_lane) {
+        sqlite3_interrupt(conn->db);
+        return;
+    }
+    drop_open_statements(conn);
+    if (head->in_transaction)
+        (void)cv__sqlite_rollback(cx, head);
+}

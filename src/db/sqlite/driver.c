@@ -12,6 +12,7 @@ const cv__driver cv__driver_sqlite = {
     .disconnect = cv__sqlite_disconnect,
     .reset = cv__sqlite_reset,
     .is_clean = cv__sqlite_is_clean,
+    .sever = cv__sqlite_sever,
     .execute = cv__sqlite_execute,
     .fetch = cv__sqlite_fetch,
     .finish = cv__sqlite_finish,

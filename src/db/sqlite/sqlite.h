@@ -119,6 +119,9 @@ void cv__sqlite_turn_done(cv__sqlite_conn *conn);
 /** Once a process, before the first connection: let reads be tried without waiting. */
 void cv__sqlite_vfs_configure(void);
 
+/** The driver's sever: what runs is interrupted; outside of any call the transaction is rolled back. */
+void cv__sqlite_sever(cv_ctx *cx, cv__conn *head);
+
 /** Install the busy and the progress handler. */
 void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
 
