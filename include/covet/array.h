@@ -37,7 +37,7 @@ CV__ARRAY(cv_uuid_array, cv_uuid);
 #undef CV__ARRAY
 
 /** The items of an array that has none and is not NULL: `b.tags = (cv_str_array){.items = CV_NO_ITEMS}`. */
-#define CV_NO_ITEMS ((void *)(uintptr_t)"")
+#define CV_NO_ITEMS ((void *)(uintptr_t) "")
 
 /** What a range says of its bounds. The values are those of PostgreSQL's wire format. */
 enum {

@@ -11,6 +11,7 @@
 #include <covet/db.h>
 #include <covet/db_stats.h>
 #include <covet/decimal.h>
+#include <covet/engine.h>
 #include <covet/error.h>
 #include <covet/fault_proxy.h>
 #include <covet/fiber.h>

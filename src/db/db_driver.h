@@ -19,6 +19,7 @@
 #include "sql/dialect.h"
 #include <covet/db.h>
 #include <covet/db_stats.h>
+#include <covet/engine.h>
 #include <covet/list.h>
 #include <covet/prepared.h>
 #include <covet/transaction.h>
@@ -86,9 +87,13 @@ struct cv__cursor {
     const char *const *column_names; /* valid until finish */
 };
 
+#define CV__CAN(name) (UINT64_C(1) << CV_CAN_##name)
+
 struct cv__driver {
     const char *name;
     const cv__dialect *dialect;
+    /** What the engine can do: a bit for each cv_capability (covet/engine.h), CV__CAN(NAME). */
+    uint64_t capabilities;
     /** How many connections of each role a database has by default; 0 writers: writers share the readers' pool. */
     size_t default_readers, default_writers;
 

@@ -1,11 +1,14 @@
 /* From the cells of a row to values, in the types that are wanted. */
 #include "db/postgres/postgres.h"
 
+/* What the arrays and conversions of one row may take: as much as the engine sends in one value. */
+#define MAX_ROW_BYTES ((size_t)1 << 30)
+
 static int need_conversions(cv__pg_columns *columns)
 {
     if (columns->conversions)
         return 0;
-    columns->conversions = cv_arena_new(0);
+    columns->conversions = cv_arena_new(MAX_ROW_BYTES);
     if (!columns->conversions)
         return CV_E_NOMEM;
     columns->no_conversions = cv_arena_save(columns->conversions);

@@ -3,6 +3,7 @@
 const cv__driver cv__driver_sqlite = {
     .name = "sqlite",
     .dialect = &cv__dialect_sqlite,
+    .capabilities = CV__CAN(SESSIONS) | CV__CAN(NUL_IN_TEXT) | CV__CAN(INSERT_IDS),
     .default_readers = 4,
     .default_writers = 1,
     .open = cv__sqlite_open,

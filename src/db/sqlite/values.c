@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+/* What the arrays and conversions of one row may take: as much as the engine sends in one value. */
+#define MAX_ROW_BYTES ((size_t)1 << 30)
+
 static int fail_decimal(cv_ctx *cx, size_t index)
 {
     cv_fail(cx, CV_E_TYPE, "cannot bind value %zu: SQLite has no decimals, and the column is not known here",
@@ -258,7 +261,7 @@ static bool decode_packed(cv__sqlite_statement *statement, sqlite3_value *value,
                           const cv__column_type *type, cv_value *cell)
 {
     if (!statement->packed) {
-        statement->packed = cv_arena_new(0);
+        statement->packed = cv_arena_new(MAX_ROW_BYTES);
         if (!statement->packed) {
             *cell = cv_value_null();
             return true;
