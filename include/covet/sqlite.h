@@ -1,8 +1,8 @@
 /* What SQLite databases need and other engines do on their servers: backup while in use, checks, VACUUM, statistics.
  *
- * All of it works off the loop (CV_LANE_DATABASE), on a connection of its own where it only reads, on the writer where it
- * changes the file; other fibers go on. Every call suspends, obeys the context's deadline and cancellation, and fails
- * with CV_E_UNSUPPORTED on another engine, with CV_E_IN_TRANSACTION inside an atomic block. */
+ * All of it works off the loop (CV_LANE_DATABASE), on a connection of its own where it only reads, on the writer where
+ * it changes the file; other fibers go on. Every call suspends, obeys the context's deadline and cancellation, and
+ * fails with CV_E_UNSUPPORTED on another engine, with CV_E_IN_TRANSACTION inside an atomic block. */
 #ifndef COVET_SQLITE_H
 #define COVET_SQLITE_H
 
@@ -47,6 +47,27 @@ CV_API CV_CHECKED int cv_sqlite_vacuum(cv_ctx *cx, cv_db *db);
 /** Bring the query planner's statistics up to date: of the tables that changed much since the last time (PRAGMA
  *  optimize), or with `all` of every table, looking at no more than 1,000 rows of an index. */
 CV_API CV_CHECKED int cv_sqlite_analyze(cv_ctx *cx, cv_db *db, bool all);
+
+/** Copying the write-ahead log back into the file happens by itself, on a thread, after each `checkpoint_pages` (an
+ *  option of the URL) that commits have added. These ask for more. */
+typedef enum cv_sqlite_checkpoint_mode {
+    CV_SQLITE_CHECKPOINT_PASSIVE,  /* as much as nobody reads any more; waits for nobody */
+    CV_SQLITE_CHECKPOINT_FULL,     /* all of it: waits for readers of old snapshots, and writers wait for it */
+    CV_SQLITE_CHECKPOINT_RESTART,  /* and until nobody reads the log, so that the next writer begins it anew */
+    CV_SQLITE_CHECKPOINT_TRUNCATE, /* and cut its file to nothing */
+} cv_sqlite_checkpoint_mode;
+
+typedef struct cv_sqlite_checkpoint_result {
+    int64_t log_pages, done_pages; /* in the log, and how many of them are copied; both 0 after TRUNCATE */
+    int64_t wal_bytes;             /* the file of the log, afterwards */
+} cv_sqlite_checkpoint_result;
+
+/** Make a checkpoint now, on a thread of CV_LANE_DATABASE; other fibers go on. Modes beyond PASSIVE wait for those in
+ *  the way, as long as busy_timeout and the context's deadline allow. `ret_result` may be NULL. Nothing to do, and no
+ *  error, in another journal mode and in memory. CV_E_LOCKED: others were in the way, or another checkpoint is under
+ *  way. Source: https://sqlite.org/c3ref/wal_checkpoint_v2.html */
+CV_API CV_CHECKED int cv_sqlite_checkpoint(cv_ctx *cx, cv_db *db, cv_sqlite_checkpoint_mode mode,
+                                           cv_sqlite_checkpoint_result *ret_result);
 
 /** The file now. */
 typedef struct cv_sqlite_file {

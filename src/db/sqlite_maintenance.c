@@ -1,4 +1,4 @@
-/* Checks, VACUUM, statistics of a SQLite file. */
+/* Checks, VACUUM, statistics, checkpoints of a SQLite file. */
 #include "db/sqlite_work.h"
 
 #include <covet/sqlite.h>
@@ -130,5 +130,22 @@ int cv_sqlite_file_stats(cv_ctx *cx, cv_db *db, cv_sqlite_file *ret_file)
                                  .pages = figures.values[1],
                                  .free_pages = figures.values[2],
                                  .wal_bytes = wal_bytes(db->shared)};
+    return 0;
+}
+
+int cv_sqlite_checkpoint(cv_ctx *cx, cv_db *db, cv_sqlite_checkpoint_mode mode, cv_sqlite_checkpoint_result *ret_result)
+{
+    if (db->driver != &cv__driver_sqlite)
+        return cv_fail(cx, CV_E_UNSUPPORTED, "cannot make a checkpoint: this is for SQLite, and the database is %s",
+                       cv_db_engine(db));
+    if (cv__tx_root(cx, db))
+        return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot make a checkpoint inside a transaction");
+    if (mode < CV_SQLITE_CHECKPOINT_PASSIVE || mode > CV_SQLITE_CHECKPOINT_TRUNCATE)
+        return cv_fail(cx, CV_E_INVALID, "there is no such mode of a checkpoint");
+    const cv__sqlite_shared *shared = db->shared;
+    if (!shared->memory)
+        return cv__sqlite_checkpointer_run(cx, shared->checkpointer, mode, shared->busy_timeout_ms, ret_result);
+    if (ret_result)
+        *ret_result = (cv_sqlite_checkpoint_result){0};
     return 0;
 }

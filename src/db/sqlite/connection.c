@@ -168,6 +168,8 @@ static int set_up(cv_ctx *cx, cv__sqlite_conn *conn)
     CV_TRY(open_file(cx, conn));
     set_switches(conn);
     cv__sqlite_install_handlers(conn);
+    if (conn->shared->checkpointer)
+        cv__sqlite_checkpointer_watch(conn->shared->checkpointer, conn->db);
     int rc = cv__sqlite_register_functions(conn->db);
     if (rc == SQLITE_OK)
         rc = cv__sqlite_register_row_source(conn);

@@ -7,8 +7,10 @@
 
 static const char *const journal_modes[] = {"wal", "delete", "truncate", "persist", "memory", NULL};
 static const char *const synchronous_modes[] = {"full", "normal", "off", "extra", NULL};
-static const char *const option_names[] = {"mode",         "journal_mode", "synchronous",
-                                           "busy_timeout", "cache_size",   "foreign_keys"};
+static const char *const option_names[] = {"mode",       "journal_mode", "synchronous",      "busy_timeout",
+                                           "cache_size", "foreign_keys", "checkpoint_pages", "wal_limit"};
+
+enum { CHECKPOINT_PAGES = 1000, WAL_LIMIT_BYTES = 64 * 1024 * 1024 };
 
 static int fail_choice(cv_ctx *cx, const char *name, cv_str value, const char *const *choices)
 {
@@ -63,6 +65,10 @@ static int take_option(cv_ctx *cx, cv_str name, cv_str value, cv__sqlite_shared 
         return cv__db_option_duration(cx, name, value, &shared->busy_timeout_ms);
     if (cv_str_equal(name, CV_STR("cache_size")))
         return cv__db_option_number(cx, name, value, 64, 16 * 1024 * 1024, &shared->cache_kib);
+    if (cv_str_equal(name, CV_STR("checkpoint_pages")))
+        return cv__db_option_number(cx, name, value, 0, 1000000000, &shared->checkpoint_pages);
+    if (cv_str_equal(name, CV_STR("wal_limit")))
+        return cv__db_option_number(cx, name, value, 1, INT64_MAX, &shared->wal_limit_bytes);
     if (cv_str_equal(name, CV_STR("foreign_keys")))
         return take_foreign_keys(cx, value, shared);
     return cv__db_unknown_option(cx, name, option_names, sizeof option_names / sizeof option_names[0]);
@@ -99,6 +105,8 @@ static int take_path(cv_ctx *cx, const cv_url *url, cv__sqlite_shared *shared)
 static int take_given(cv_ctx *cx, const cv_db_options *options, cv__sqlite_shared *shared)
 {
     shared->create = true;
+    shared->checkpoint_pages = CHECKPOINT_PAGES;
+    shared->wal_limit_bytes = WAL_LIMIT_BYTES;
     shared->read_only = options->read_only;
     shared->foreign_keys = !options->sqlite_no_foreign_keys;
     shared->busy_timeout_ms = options->sqlite_busy_timeout_ms;
@@ -122,6 +130,18 @@ static void configure_process(void)
     cv__sqlite_vfs_configure();
 }
 
+static int make_checkpointer(cv_ctx *cx, cv__sqlite_shared *shared)
+{
+    if (shared->memory)
+        return 0;
+    shared->checkpointer = cv__sqlite_checkpointer_new(
+        cx, &(cv__sqlite_checkpoint_options){.path = shared->path,
+                                             .synchronous = shared->synchronous,
+                                             .pages = shared->read_only ? 0 : shared->checkpoint_pages,
+                                             .wal_limit_bytes = shared->wal_limit_bytes});
+    return shared->checkpointer ? 0 : cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+}
+
 int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {
     static pthread_once_t configured = PTHREAD_ONCE_INIT;
@@ -136,6 +156,8 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
         rc = take_url_options(cx, url->query, shared);
     if (rc == 0)
         rc = take_path(cx, url, shared);
+    if (rc == 0)
+        rc = make_checkpointer(cx, shared);
     if (rc < 0) {
         cv__sqlite_close(shared);
         return rc;
@@ -148,6 +170,7 @@ void cv__sqlite_close(void *arg)
 {
     cv__sqlite_shared *shared = arg;
     cv__sqlite_watches_close(shared->watches);
+    cv__sqlite_checkpointer_close(shared->checkpointer);
     free(shared->path);
     free(shared);
 }

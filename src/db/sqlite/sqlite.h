@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_SQLITE_SQLITE_H
 
 #include "db/db_driver.h"
+#include "db/sqlite/checkpoint.h"
 #include "db/sqlite/hooks.h"
 #include "db/statement_cache.h"
 #include "rt/wait.h"
@@ -22,6 +23,8 @@ typedef struct cv__sqlite_shared {
     int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
     size_t max_connections, statement_cache;
     cv__sqlite_watches *watches;
+    int64_t checkpoint_pages, wal_limit_bytes;
+    cv__sqlite_checkpointer *checkpointer;
     cv__statement_counters statements;
 } cv__sqlite_shared;
 
@@ -90,6 +93,13 @@ typedef struct cv__sqlite_statement {
 static inline cv__sqlite_conn *cv__sqlite_conn_of(cv__conn *conn)
 {
     return (cv__sqlite_conn *)(void *)conn;
+}
+
+/** After something that may have committed: is it time for a checkpoint? */
+static inline void cv__sqlite_look_at_log(cv_ctx *cx, cv__sqlite_conn *conn)
+{
+    if (conn->shared->checkpointer && !conn->head.in_transaction)
+        cv__sqlite_checkpointer_look(cx, conn->shared->checkpointer, conn->db);
 }
 
 /** Begin and end a call that may suspend in a handler. */

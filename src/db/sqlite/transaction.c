@@ -15,6 +15,7 @@ static int run_cached(cv_ctx *cx, cv__conn *head, const char *sql, const char *w
     int failed = rc == SQLITE_DONE ? 0 : cv__sqlite_fail(cx, conn, rc, what);
     cv__sqlite_statement_put(conn, statement);
     head->in_transaction = sqlite3_get_autocommit(conn->db) == 0;
+    cv__sqlite_look_at_log(cx, conn);
     return failed;
 }
 
