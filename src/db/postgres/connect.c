@@ -117,19 +117,34 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     return 0;
 }
 
-/* Up to the point where the server, or a pooler, is ready for statements. */
-static int shake_hands(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+/* One connection's way to the point where the server, or a pooler, is ready for statements, or it has failed. */
+static int walk(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, PostgresPollingStatusType *ret_status,
+                cv__pg_handshake *ret_handshake)
 {
-    PostgresPollingStatusType status = PGRES_POLLING_FAILED;
-    cv__pg_handshake handshake = {0};
     cv__pg_hang_up(conn);
     conn->base.broken = false;
-    *ret_final = true;
+    *ret_status = PGRES_POLLING_FAILED;
+    *ret_handshake = (cv__pg_handshake){0};
     CV_TRY(start(cx, conn, hostaddr));
-    if (PQstatus(conn->pg) == CONNECTION_BAD)
-        return cv__pg_fail_connect(cx, conn, handshake, ret_final);
-    int rc = drive(cx, conn, &status, &handshake);
-    *ret_final = rc == CV_E_CANCELLED || rc == CV_E_CONTEXT;
+    return PQstatus(conn->pg) == CONNECTION_BAD ? 0 : drive(cx, conn, ret_status, ret_handshake);
+}
+
+/* When a server answers within the very step in which libpq makes its TLS session, the reason for refusing the
+ * certificate is lost: then it is asked again. */
+static bool is_unexplained(const PGconn *pg, cv__pg_handshake handshake)
+{
+    return handshake.failed && !handshake.reason && strstr(PQerrorMessage(pg), "certificate verify failed");
+}
+
+static int shake_hands(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
+{
+    enum { TRIES = 3 };
+    PostgresPollingStatusType status;
+    cv__pg_handshake handshake;
+    int rc = walk(cx, conn, hostaddr, &status, &handshake);
+    for (int i = 1; i < TRIES && rc == 0 && is_unexplained(conn->pg, handshake); i++)
+        rc = walk(cx, conn, hostaddr, &status, &handshake);
+    *ret_final = rc == CV_E_CANCELLED || rc == CV_E_CONTEXT || rc == CV_E_NOMEM;
     if (rc == CV_E_TIMEOUT)
         return cv_fail(cx, rc, "could not connect to PostgreSQL at \"%s\": no answer in time", cv__pg_place(conn));
     CV_TRY(rc);

@@ -90,7 +90,7 @@ static int fail_with_state(cv_ctx *cx, const cv__pg_conn *conn, const char *sqls
 
 static void advise_on_tls(cv_ctx *cx, const cv__pg_shared *shared, const char *message, const char *reason)
 {
-    if (reason)
+    if (reason || strstr(message, "certificate verify failed"))
         cv_error_hint(cx, "the server needs a certificate that is valid now and signed by an authority in %s",
                       cv__pg_keyword(shared, "sslrootcert") ? cv__pg_keyword(shared, "sslrootcert")
                                                             : "sslrootcert (not set)");
