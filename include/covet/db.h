@@ -42,6 +42,8 @@ typedef struct cv_db_options {
     size_t statement_cache;      /* prepared statements kept per connection: 1,000 */
     int64_t statement_lifetime_ms; /* PostgreSQL prepares a statement anew after that time: 3,600,000; -1: never */
     int statement_statistics;      /* 1: measure each statement (cv_db_statements, db_stats.h) */
+    int shared_connections; /* PostgreSQL: of max_connections, those that quick reads share; -1: none. Default: 2,
+                               with max_connections from 8 on */
     /* SQLite: PRAGMAs, checked against a list of those that matter */
     const char *sqlite_journal_mode; /* "wal" */
     const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */
@@ -55,10 +57,10 @@ typedef struct cv_db_options {
  *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
  *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
  * folder) URL options: those of the pool (docs/pools.md), statement_cache, statement_lifetime (0: never),
- * statement_statistics=true, read_only=true, those of libpq (docs/postgresql.md), and for SQLite mode=ro|rw|rwc,
- * journal_mode, synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One connection is made
- * and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
- * CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
+ * statement_statistics=true, read_only=true, shared_connections, those of libpq (docs/postgresql.md), and for SQLite
+ * mode=ro|rw|rwc, journal_mode, synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One
+ * connection is made and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION,
+ * CV_E_NOT_A_DATABASE, CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
 CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);
 
 /** Close all connections; those still borrowed are closed when they are given back (bounded wait: 5 s). NULL is
@@ -94,6 +96,11 @@ typedef struct cv_result {
  *  The connection is borrowed until the rows are closed, which happens by itself when the end is reached or the
  * context's arena is freed or rewound. Suspends. */
 #define cv_select(cx, ret_rows, ...) cv__sql_select((cx), (ret_rows), CV__SQL(__VA_ARGS__))
+
+/** The same for a read that ends soon and has few rows, such as one by a unique key: where the engine can (PostgreSQL),
+ *  the reads of many fibers share a connection, on which nothing can be written (CV_E_READ_ONLY), and all rows are in
+ *  memory when this returns. Inside a transaction, and in other engines, it is cv_select. */
+#define cv_select_quick(cx, ret_rows, ...) cv__sql_select_quick((cx), (ret_rows), CV__SQL(__VA_ARGS__))
 
 /** The first row's first column, copied into the context's arena; CV_E_NOT_FOUND without a row. Suspends. */
 #define cv_scalar(cx, ret_value, ...) cv__sql_scalar((cx), (ret_value), CV__SQL(__VA_ARGS__))
@@ -131,6 +138,8 @@ CV_API CV_CHECKED int cv__sql_exec(cv_ctx *cx, cv_result *ret_result, const char
                                    size_t count);
 CV_API CV_CHECKED int cv__sql_select(cv_ctx *cx, cv_rows **ret_rows, const char *sql, const cv_value *values,
                                      size_t count);
+CV_API CV_CHECKED int cv__sql_select_quick(cv_ctx *cx, cv_rows **ret_rows, const char *sql, const cv_value *values,
+                                           size_t count);
 CV_API CV_CHECKED int cv__sql_scalar(cv_ctx *cx, cv_value *ret_value, const char *sql, const cv_value *values,
                                      size_t count);
 

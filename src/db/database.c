@@ -158,6 +158,8 @@ void cv_db_close(cv_ctx *cx, cv_db *db)
     cv__waiter closer;
     cv__waiter_init(cx, &closer);
     db->closer = &closer;
+    if (db->driver->close_shared)
+        db->driver->close_shared(db->shared);
     cv__pool_close(&db->readers, on_drained, db);
     cv__pool_close(&db->writers, on_drained, db);
     if (db->refs > 0) {

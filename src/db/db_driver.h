@@ -51,6 +51,7 @@ typedef struct cv__statement {
     const cv__column_type *columns; /* wanted types of the result's columns; NULL: as the engine declares them */
     size_t column_count;            /* 0 with columns NULL: whatever comes */
     const cv__row_source *rows;     /* NULL: none; only where the dialect has a row source */
+    bool quick;                     /* a read that ends soon and has few rows: it may share a connection with others */
     bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
     bool groupable;                 /* one INSERT, UPDATE or DELETE: it may share its commit with others */
 } cv__statement;
@@ -82,7 +83,8 @@ struct cv__conn {
 
 /** The head of every cursor; drivers embed it as their first member. */
 struct cv__cursor {
-    cv__conn *conn;
+    const cv__driver *driver;
+    cv__conn *conn; /* NULL: the rows are the cursor's own (execute_shared) */
     size_t column_count;
     const char *const *column_names; /* valid until finish */
 };
@@ -144,6 +146,15 @@ struct cv__driver {
      * connection, and statements may run while cursors are open: the driver sees to it. */
     int (*execute)(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
                    cv__cursor **ret_cursor);
+
+    /** Optional. Run a quick statement beside those of other fibers, outside any transaction, as a read of its own. 0
+     * with a cursor that has all its rows and needs no connection, or NULL for a statement without rows; 1 when there is
+     * no place for it now, and nothing has happened: it takes a connection of its own then. Suspends. */
+    int (*execute_shared)(cv_ctx *cx, void *shared, const cv__statement *statement, cv__cursor **ret_cursor);
+
+    /** With execute_shared: the database is being closed. What is under way fails with CV_E_CLOSED, and nothing comes
+     * after. Does not suspend. */
+    void (*close_shared)(void *shared);
 
     /** The next row into `cells` (column_count of them): 1, 0 at the end, or an error. Values have the wanted types;
      * views are valid until the next fetch or finish. At the end `ret_result` (may be NULL) is filled. */

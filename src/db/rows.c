@@ -109,11 +109,9 @@ int cv__sql_select(cv_ctx *cx, cv_rows **ret_rows, const char *sql, const cv_val
     return cv_sql_run(cx, sql, values, count, NULL, ret_rows);
 }
 
-int cv_sql_run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count, cv_result *ret_result,
-               cv_rows **ret_rows)
+static int select_rows(cv_ctx *cx, const char *sql, const cv_value *values, size_t count, bool quick,
+                       cv_rows **ret_rows)
 {
-    if (!ret_rows)
-        return cv__sql_exec(cx, ret_result, sql, values, count);
     cv_db *db = cv__db_need(cx);
     cv__statement statement;
     cv__raw *raw;
@@ -121,11 +119,26 @@ int cv_sql_run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count
         return CV_E_NO_DATABASE;
     CV_TRY(copy_values(cx, &values, count));
     CV_TRY(make_statement(cx, db, sql, values, count, &statement, &raw));
+    statement.quick = quick;
     int rc = open_rows(cx, db, raw->role, &statement, ret_rows);
     cv__raw_put(db, raw);
-    if (rc == 0 && ret_result)
-        *ret_result = (*ret_rows)->stream.result;
     return rc;
+}
+
+int cv__sql_select_quick(cv_ctx *cx, cv_rows **ret_rows, const char *sql, const cv_value *values, size_t count)
+{
+    return select_rows(cx, sql, values, count, true, ret_rows);
+}
+
+int cv_sql_run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count, cv_result *ret_result,
+               cv_rows **ret_rows)
+{
+    if (!ret_rows)
+        return cv__sql_exec(cx, ret_result, sql, values, count);
+    CV_TRY(select_rows(cx, sql, values, count, false, ret_rows));
+    if (ret_result)
+        *ret_result = (*ret_rows)->stream.result;
+    return 0;
 }
 
 int cv__sql_scalar(cv_ctx *cx, cv_value *ret_value, const char *sql, const cv_value *values, size_t count)

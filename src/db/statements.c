@@ -25,8 +25,8 @@ static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
         return;
     if (stream->sandbox)
         cv__sandbox_finish(cx, stream->sandbox, stream->cursor);
-    else if (!stream->conn->revoked) /* else it goes with the connection */
-        stream->conn->driver->finish(cx, stream->cursor);
+    else if (!stream->conn || !stream->conn->revoked) /* else it goes with the connection */
+        stream->cursor->driver->finish(cx, stream->cursor);
     stream->cursor = NULL;
 }
 
@@ -82,7 +82,7 @@ static int settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int
 /* Rows that nobody wants: they are read all the same, so that an error among them is not lost. */
 static int read_to_the_end(cv_ctx *cx, cv__cursor *cursor, cv_result *result)
 {
-    const cv__driver *driver = cursor->conn->driver;
+    const cv__driver *driver = cursor->driver;
     cv_arena_mark mark = cv_arena_save(cv_ctx_arena(cx));
     cv_value *cells = cv_zalloc(cx, cursor->column_count, sizeof *cells);
     int rc = cells ? 1 : CV_E_NOMEM;
@@ -157,11 +157,26 @@ static int keep_in_sandbox(cv_ctx *cx, cv_db *db, cv__row_stream *stream)
     return rc;
 }
 
+/* Beside the reads of others; 1 when there is no place for it. */
+static int open_shared(cv_ctx *cx, cv_db *db, const cv__statement *statement, cv__row_stream *stream)
+{
+    *stream = (cv__row_stream){.borrowed = true};
+    cv__db_ref(db);
+    int rc = db->driver->execute_shared(cx, db->shared, statement, &stream->cursor);
+    cv__db_unref(db);
+    return rc;
+}
+
 static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,
                      cv__row_stream *ret_stream)
 {
     cv__conn *conn;
     struct cv_tx *root;
+    if (statement->quick && db->driver->execute_shared && !cv__tx_root(cx, db) && !db->sandbox) {
+        int shared = open_shared(cx, db, statement, ret_stream);
+        if (shared <= 0)
+            return shared;
+    }
     CV_TRY(take_connection(cx, db, role, &conn, &root));
     *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root && !db->sandbox};
     cv_list_init(&ret_stream->link);
@@ -200,10 +215,10 @@ int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
 void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
 {
     end_measuring(cx, stream, false);
-    if (!stream->conn)
-        return;
     cv__conn *conn = stream->conn;
     drop_cursor(cx, stream);
+    if (!conn)
+        return;
     stream->conn = NULL;
     if (stream->borrowed)
         cv__pool_release(cx, conn);
@@ -213,7 +228,7 @@ void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
 
 static int fetch(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
 {
-    const cv__driver *driver = stream->conn->driver;
+    const cv__driver *driver = stream->cursor->driver;
     if (!stream->sandbox)
         return driver->fetch(cx, stream->cursor, cells, &stream->result);
     CV_TRY(cv__sandbox_lock(cx, stream->sandbox));
@@ -229,7 +244,7 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
             return cv_fail(cx, CV_E_STATE, "the rows ended with the atomic block in which they were opened");
         return 0;
     }
-    int rc = cv__conn_check(cx, stream->conn);
+    int rc = stream->conn ? cv__conn_check(cx, stream->conn) : 0;
     if (rc == 0)
         rc = fetch(cx, stream, cells);
     if (rc > 0) {

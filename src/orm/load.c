@@ -119,7 +119,8 @@ int cv__get(cv_ctx *cx, const cv_model *model, void *ret_object, cv_value key)
                                      .params = &stored,
                                      .param_count = 1,
                                      .columns = shape->columns,
-                                     .column_count = shape->plan.column_count};
+                                     .column_count = shape->plan.column_count,
+                                     .quick = true};
     int rc = load_one(cx, info, db, &statement, shape, ret_object, false);
     if (rc == 0)
         return no_such_key(cx, info, key);

@@ -1,6 +1,9 @@
 #include "orm/statement.h"
 #include "orm/render.h"
 
+/* Results of at most so many rows may come on a connection that others share. */
+enum { QUICK_ROWS = 100 };
+
 /* The slice as it is run: how many at most (-1: all), and after how many. */
 typedef struct slice {
     int64_t limit, offset;
@@ -126,6 +129,14 @@ static int check_query(cv_ctx *cx, cv_query *q, const cv__run_options *options)
     return cv__query_check(cx, q);
 }
 
+/* By what it asks for: the engine may still have to look at many rows to find a few. Whoever comes behind one that
+ * takes long goes elsewhere. */
+static bool is_quick(const cv__run_options *options, const slice *s)
+{
+    bool few = s->limit >= 0 && s->limit <= QUICK_ROWS;
+    return options->purpose == CV__EXISTS || (options->purpose == CV__LOAD && few);
+}
+
 int cv__run_prepare(cv_ctx *cx, cv_query *q, const cv__run_options *options, cv__run *ret_run)
 {
     CV_TRY(check_query(cx, q, options));
@@ -134,6 +145,7 @@ int cv__run_prepare(cv_ctx *cx, cv_query *q, const cv__run_options *options, cv_
         return CV_E_NO_DATABASE;
     const slice s = slice_of(q, options);
     cv__run run = {.cx = cx, .db = db, .dialect = cv__db_dialect(db)};
+    run.quick = is_quick(options, &s);
     run.param_count = q->param_count + options->field_count + (s.limit_param != 0) + (s.offset_param != 0);
     CV_TRY(check_param_count(cx, run.dialect, run.param_count));
     run.params = cv_alloc(cx, (run.param_count + 1) * sizeof *run.params);
@@ -160,6 +172,7 @@ cv__statement cv__run_statement(const cv__run *run)
                            .param_count = run->param_count,
                            .columns = shape->columns,
                            .column_count = shape->plan.column_count,
+                           .quick = run->quick,
                            .uncached = shape->uncached};
 }
 

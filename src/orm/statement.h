@@ -23,6 +23,7 @@ typedef struct cv__run {
     cv__shape *shape; /* a reference */
     cv_value *params; /* stored form, in the context's arena */
     size_t param_count;
+    bool quick; /* a read that is likely to end soon, with few rows */
 } cv__run;
 
 /** Options of one run, beside what the query says. */

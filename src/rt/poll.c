@@ -11,6 +11,8 @@ struct cv__poll {
     int events; /* what the handle is started for; 0: stopped */
     int seen;   /* what woke the waiter: events, or a negative error of libuv */
     cv__waiter *waiter;
+    void (*fn)(void *arg, int events);
+    void *arg;
 };
 
 /* libuv tells a socket in error, such as a reset one, as a bad descriptor: its own next call says what it is. */
@@ -58,6 +60,26 @@ int cv__poll_new(cv_ctx *cx, int fd, cv__poll **ret_poll)
     poll->handle.data = poll;
     *ret_poll = poll;
     return 0;
+}
+
+static void on_call(uv_poll_t *handle, int status, int events)
+{
+    cv__poll *poll = handle->data;
+    int seen = seen_events(poll, status, events);
+    if (seen < 0) {
+        uv_poll_stop(handle);
+        poll->events = 0;
+    }
+    poll->fn(poll->arg, seen);
+}
+
+int cv__poll_call(cv__poll *poll, int events, void (*fn)(void *arg, int events), void *arg)
+{
+    poll->fn = fn;
+    poll->arg = arg;
+    int rc = uv_poll_start(&poll->handle, events, on_call);
+    poll->events = rc < 0 ? 0 : events;
+    return rc;
 }
 
 void cv__poll_free(cv__poll *poll)

@@ -132,6 +132,11 @@ CV_CHECKED int cv__poll_new(cv_ctx *cx, int fd, cv__poll **ret_poll);
  *  waits for the same descriptor. */
 CV_CHECKED int cv__poll_wait(cv_ctx *cx, cv__poll *poll, int events, int *ret_events);
 
+/** Have `fn(arg, events)` called from the loop whenever any of `events` comes, instead of waiting in a fiber; called
+ *  again for other events. A negative `events` tells an error of libuv, and is the last one. `fn` may free the handle;
+ * it must not suspend. What libuv reports. Does not suspend. */
+CV_CHECKED int cv__poll_call(cv__poll *poll, int events, void (*fn)(void *arg, int events), void *arg);
+
 /** Forget the descriptor at once; it may be closed afterwards. Nobody may be waiting. NULL is allowed. */
 void cv__poll_free(cv__poll *poll);
 

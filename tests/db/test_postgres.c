@@ -523,7 +523,7 @@ static int count_a_little(cv_ctx *cx, void *arg)
     return 0;
 }
 
-static void two_hundred_fibers_share_ten_connections(void **state)
+static void two_hundred_fibers_share_a_few_connections(void **state)
 {
     fixture *f = fixture_of(state);
     test_session_run(f->watch, "CREATE SEQUENCE numbers");
@@ -536,8 +536,8 @@ static void two_hundred_fibers_share_ten_connections(void **state)
     assert_int_equal(sum, 200 * 15);
     assert_string_equal(test_session_run(f->watch, "SELECT count(*) FROM books"), "1000");
     cv_pool_stats stats = cv_db_pool_stats(f->db, 0);
-    assert_int_equal(stats.max, 10);
-    assert_in_range(stats.open, 1, 10);
+    assert_int_equal(stats.max, 8); /* and 2 for quick reads */
+    assert_in_range(stats.open, 1, 8);
     assert_int_equal(stats.borrowed, 0);
 }
 
@@ -571,7 +571,7 @@ int main(void)
         case_of(a_deadlock_is_detected_and_tried_again),
         case_of(the_next_borrower_finds_the_session_as_it_was),
         case_of(a_connection_that_carried_a_huge_row_is_not_kept),
-        case_of(two_hundred_fibers_share_ten_connections),
+        case_of(two_hundred_fibers_share_a_few_connections),
     };
     return cmocka_run_group_tests_name("postgres", tests, set_up_group, tear_down_group);
 }

@@ -226,7 +226,8 @@ static cv__pg_cursor *cursor_new(cv__pg_conn *conn, PGresult *first)
     const char **names = (const char **)(void *)(c->column + count);
     for (size_t i = 0; i < count; i++)
         names[i] = PQfname(first, (int)i);
-    c->base = (cv__cursor){.conn = &conn->base, .column_count = count, .column_names = names};
+    c->base =
+        (cv__cursor){.driver = &cv__driver_postgres, .conn = &conn->base, .column_count = count, .column_names = names};
     c->columns = (cv__pg_columns){.at = c->column, .count = count, .names = names};
     c->described = first;
     cv_buf_init(&c->kept, CV__PG_KEEP_MAX_BYTES);
@@ -334,6 +335,8 @@ static int take_row(cv_ctx *cx, cv__pg_cursor *c)
 
 int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result)
 {
+    if (!cursor->conn)
+        return cv__pg_shared_fetch(cx, cursor, cells, ret_result);
     cv__pg_cursor *c = cursor_of(cursor);
     clear_row(c, c->row);
     c->row = NULL;
@@ -349,6 +352,10 @@ void cv__pg_finish(cv_ctx *cx, cv__cursor *cursor)
 {
     if (!cursor)
         return;
+    if (!cursor->conn) {
+        cv__pg_shared_finish(cursor);
+        return;
+    }
     cv__pg_cursor *c = cursor_of(cursor);
     cv__pg_conn *conn = conn_of(c);
     if (conn->live == c && !conn->base.broken) {

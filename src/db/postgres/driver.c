@@ -5,13 +5,17 @@ static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *opt
 {
     cv__pg_shared *shared;
     CV_TRY(cv__pg_shared_new(cx, url, options, &shared));
-    *ret_shared = shared;
-    return 0;
+    int rc = cv__pg_sharing_new(cx, shared, options);
+    if (rc < 0)
+        cv__pg_shared_close(shared);
+    else
+        *ret_shared = shared;
+    return rc;
 }
 
 static void close_database(void *shared)
 {
-    cv__pg_shared_free(shared);
+    cv__pg_shared_close(shared);
 }
 
 static const cv__statement_counters *statement_counters(const void *shared)
@@ -30,6 +34,9 @@ const cv__driver cv__driver_postgres = {
     .default_writers = 0,
     .open = open_database,
     .close = close_database,
+    .limit = cv__pg_limit,
+    .execute_shared = cv__pg_execute_shared,
+    .close_shared = cv__pg_close_shared,
     .connect = cv__pg_connect,
     .disconnect = cv__pg_disconnect,
     .reset = cv__pg_reset,

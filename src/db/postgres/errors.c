@@ -115,6 +115,16 @@ bool cv__pg_is_outdated(const PGresult *result)
            (strcmp(sqlstate, "26000") == 0 || is_changed_plan(sqlstate, result) || may_have_outdated_types(sqlstate));
 }
 
+int cv__pg_fail_with(cv_ctx *cx, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    int code = sqlstate && is_changed_plan(sqlstate, result) ? CV_E_SERIALIZATION : cv__pg_error_code(sqlstate);
+    int rc = cv_fail(cx, code, "%s", primary ? primary : "PostgreSQL gave no reason");
+    add_story(cx, result);
+    return rc;
+}
+
 int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -123,10 +133,8 @@ int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result)
         conn->base.broken = true;
     if (!sqlstate || !primary)
         return cv__pg_lost(cx, conn);
-    int code = is_changed_plan(sqlstate, result) ? CV_E_SERIALIZATION : cv__pg_error_code(sqlstate);
-    if (code == CV_E_CONNECTION_LOST)
+    int rc = cv__pg_fail_with(cx, result);
+    if (rc == CV_E_CONNECTION_LOST)
         conn->base.broken = true;
-    int rc = cv_fail(cx, code, "%s", primary);
-    add_story(cx, result);
     return rc;
 }

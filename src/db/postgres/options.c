@@ -33,9 +33,10 @@ static const char *const names[] = {
     "load_balance_hosts",
     "pooler",
     "port",
+    "shared_connections",
     "target_session_attrs",
 };
-enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 5 };
+enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 6 };
 
 /* Besides those passed on: hostaddr, host, port, user, password, dbname, client_encoding, target_session_attrs. */
 enum { OWN_COUNT = 8, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
@@ -185,6 +186,8 @@ static int take_own(keywords *k, const char *name, cv_str value)
         k->shared->pooler = cv_str_equal(value, CV_STR("yes"))  ? CV__PG_POOLER_YES
                             : cv_str_equal(value, CV_STR("no")) ? CV__PG_POOLER_NO
                                                                 : CV__PG_POOLER_AUTO;
+    else if (strcmp(name, "shared_connections") == 0)
+        return cv__pg_take_sharing(k->cx, k->shared, value);
     else
         k->shared->target = target_of(value);
     return 0;

@@ -64,9 +64,14 @@ typedef struct cv__pg_shared {
     int64_t statement_lifetime_ns; /* 0: for ever */
     cv__statement_counters statements;
     int64_t connect_timeout_ms;
+    struct cv__pg_sharing *sharing; /* see shared.c */
+    int shared_connections;         /* of the URL: how many; -1: none; 0: nothing was said */
+    size_t errands;                 /* connections being made aside */
+    bool closed;                    /* by the driver's close: the last errand frees it */
 } cv__pg_shared;
 
 typedef struct cv__pg_cursor cv__pg_cursor;
+typedef struct cv__pg_sharing cv__pg_sharing;
 
 typedef struct cv__pg_conn {
     cv__conn base;
@@ -194,6 +199,9 @@ bool cv__pg_is_outdated(const PGresult *result);
 /** Report an error result as the story of the context, and return its code. */
 int cv__pg_fail_result(cv_ctx *cx, cv__pg_conn *conn, const PGresult *result);
 
+/** The same for a result that says nothing about its connection. */
+int cv__pg_fail_with(cv_ctx *cx, const PGresult *result);
+
 /* --- refusal.c --- */
 
 /** Why the certificate of the server was not accepted, as far as it is known. */
@@ -285,7 +293,7 @@ typedef struct cv__pg_prepared {
 CV_CHECKED int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement,
                                     const cv__pg_params *params, cv__pg_prepared **ret_prepared, bool *ret_fresh);
 
-/** Take a statement out of the cache and, by and by, off the server. */
+/** Take a statement out of the cache and, by and by, off the server. One in use is freed by its last user. */
 void cv__pg_prepared_forget(cv__pg_conn *conn, cv__pg_prepared *prepared);
 
 CV_CHECKED int cv__pg_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
@@ -390,6 +398,42 @@ CV_CHECKED int cv__pg_transaction_status(cv_ctx *cx, cv__conn *conn, const char 
 
 CV_CHECKED int cv__pg_health(cv_ctx *cx, cv__conn *conn, cv_db_report *ret_report);
 CV_CHECKED int cv__pg_list_plans(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
+
+/* --- aside.c --- */
+
+/** Called with the new connection, or NULL when there is none; in the fiber that made it. */
+typedef void cv__pg_aside_fn(cv_ctx *cx, void *arg, cv__pg_conn *conn);
+
+/** Make a connection in a fiber of its own, within the time limit of connecting, and run `command` on it (NULL: none).
+ * `done(arg)` is called once, in every case but when this returns false, for want of memory. Does not suspend. */
+bool cv__pg_connect_aside(cv_ctx *cx, cv__pg_shared *shared, const char *command, cv__pg_aside_fn *done, void *arg);
+
+/** Free the shared state, now or when the last connection that is being made aside has ended. */
+void cv__pg_shared_close(cv__pg_shared *shared);
+
+/* --- shared.c: reads that share connections --- */
+
+/** The URL's option of this name. CV_E_CONFIG. */
+CV_CHECKED int cv__pg_take_sharing(cv_ctx *cx, cv__pg_shared *shared, cv_str value);
+
+/** As many shared connections as the options say, made when first needed; `shared->sharing` is set. CV_E_CONFIG,
+ * CV_E_NOMEM. Does not suspend. */
+CV_CHECKED int cv__pg_sharing_new(cv_ctx *cx, cv__pg_shared *shared, const cv_db_options *options);
+/** NULL is allowed. */
+void cv__pg_sharing_free(cv__pg_sharing *sharing);
+
+/** How many shared connections are open now, and how often reads were sent again because of a neighbour's error. Each
+ * may be NULL. */
+void cv__pg_sharing_stats(const cv__pg_sharing *sharing, size_t *ret_open, uint64_t *ret_resent);
+
+/** The driver's limit: the pool has the connections that are not shared. */
+size_t cv__pg_limit(const void *shared, cv__conn_role role, size_t wanted);
+
+/** The driver's execute_shared and close_shared, and what fetch and finish do with a cursor without a connection. */
+CV_CHECKED int cv__pg_execute_shared(cv_ctx *cx, void *shared, const cv__statement *statement, cv__cursor **ret_cursor);
+void cv__pg_close_shared(void *shared);
+CV_CHECKED int cv__pg_shared_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
+void cv__pg_shared_finish(cv__cursor *cursor);
 
 /* --- session.c: what a connection is set to, and set back to --- */
 

@@ -54,7 +54,8 @@ static void merge_types(cv__pg_prepared *p, const cv__pg_params *params, const c
 void cv__pg_prepared_forget(cv__pg_conn *conn, cv__pg_prepared *p)
 {
     cv__statement_cache_remove(&conn->statements, &p->cached);
-    cv__pg_prepared_free(conn, &p->cached);
+    if (p->cached.in_use == 0)
+        cv__pg_prepared_free(conn, &p->cached);
 }
 
 int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const cv__pg_params *params,

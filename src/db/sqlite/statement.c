@@ -124,6 +124,7 @@ static int make(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, uint64_t hash, bo
     char *text = (char *)(statement + 1);
     statement->cached.sql = cv_str_make(memcpy(text, sql.ptr, sql.len), sql.len);
     statement->cached.hash = hash;
+    statement->cursor.driver = conn->head.driver;
     statement->cursor.conn = &conn->head;
     cv_list_init(&statement->open_link);
     int rc = prepare(cx, conn, statement->cached.sql, uncached, &statement->handle);
