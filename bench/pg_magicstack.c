@@ -1,4 +1,4 @@
-/* One query of the MagicStack set for some seconds: a fiber and a connection each, every row and every cell read.
+/* One query of the MagicStack set for some seconds: as many fibers, and connections at most, every row and cell read.
  *
  *     bench_pg_magicstack URL QUERY SECONDS FIBERS
  *
@@ -11,9 +11,8 @@
 enum { BATCH = 1000, COLUMNS = 7 };
 
 typedef struct bench_query {
-    const char *name, *sql;
-    cv_value values[2];
-    size_t value_count;
+    const char *name;
+    int (*open)(cv_ctx *cx, cv_rows **ret_rows); /* NULL: a batch */
 } bench_query;
 
 typedef struct work {
@@ -24,24 +23,42 @@ typedef struct work {
     uint64_t queries, rows, bytes;
 } work;
 
-static const char pg_type[] =
-    "select typname, typnamespace, typowner, typlen, typbyval, typcategory, typispreferred, typisdefined, typdelim, "
-    "typrelid, typelem, typarray from pg_type where typtypmod = CAST(? AS int) and typisdefined = ?";
+static int open_pg_type(cv_ctx *cx, cv_rows **ret_rows)
+{
+    return cv_select_quick(cx, ret_rows,
+                           "select typname, typnamespace, typowner, typlen, typbyval, typcategory, typispreferred, "
+                           "typisdefined, typdelim, typrelid, typelem, typarray from pg_type where "
+                           "typtypmod = CAST(? AS int) and typisdefined = ?",
+                           -1, (bool)true);
+}
 
-static bench_query queries[] = {
-    {.name = "pg_type", .sql = pg_type, .value_count = 2},
-    {.name = "generate_series", .sql = "SELECT i FROM generate_series(1, CAST(? AS int)) AS i", .value_count = 1},
-    {.name = "bytea", .sql = "SELECT * FROM _bytes"},
-    {.name = "arrays", .sql = "SELECT * FROM _arrays"},
-    {.name = "batch"},
-    {.name = "oneplusone", .sql = "SELECT 1+1"},
+static int open_series(cv_ctx *cx, cv_rows **ret_rows)
+{
+    return cv_select_quick(cx, ret_rows, "SELECT i FROM generate_series(1, CAST(? AS int)) AS i", 1000);
+}
+
+static int open_bytea(cv_ctx *cx, cv_rows **ret_rows)
+{
+    return cv_select_quick(cx, ret_rows, "SELECT * FROM _bytes");
+}
+
+static int open_arrays(cv_ctx *cx, cv_rows **ret_rows)
+{
+    return cv_select_quick(cx, ret_rows, "SELECT * FROM _arrays");
+}
+
+static int open_one(cv_ctx *cx, cv_rows **ret_rows)
+{
+    return cv_select_quick(cx, ret_rows, "SELECT 1+1");
+}
+
+static const bench_query queries[] = {
+    {"pg_type", open_pg_type}, {"generate_series", open_series}, {"bytea", open_bytea}, {"arrays", open_arrays},
+    {"batch", NULL},           {"oneplusone", open_one},
 };
 
 static const bench_query *find_query(const char *name)
 {
-    queries[0].values[0] = cv_value_i64(-1);
-    queries[0].values[1] = cv_value_bool(true);
-    queries[1].values[0] = cv_value_i64(1000);
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)
         if (strcmp(queries[i].name, name) == 0)
             return &queries[i];
@@ -74,7 +91,7 @@ static int read_rows(cv_ctx *cx, work *w)
 {
     cv_rows *rows;
     int rc;
-    CV_TRY(cv_sql_run(cx, w->query->sql, w->query->values, w->query->value_count, NULL, &rows));
+    CV_TRY(w->query->open(cx, &rows));
     size_t columns = cv_rows_columns(rows);
     while ((rc = cv_rows_next(cx, rows)) > 0) {
         w->rows++;
@@ -99,7 +116,7 @@ static int run_worker(cv_ctx *cx, void *arg)
     while (cv_now_ns(cx) < w->end_ns) {
         CV_SCOPE(cx)
         {
-            CV_TRY(w->query->sql ? read_rows(cx, w) : insert_batch(cx, w));
+            CV_TRY(w->query->open ? read_rows(cx, w) : insert_batch(cx, w));
         }
         w->queries++;
     }
