@@ -58,7 +58,7 @@ typedef struct cv_db_options {
  *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
  * folder) URL options: those of the pool (docs/pools.md), statement_cache, statement_lifetime (0: never),
  * statement_statistics=true, read_only=true, shared_connections, those of libpq (docs/postgresql.md), and for SQLite
- * mode=ro|rw|rwc, journal_mode, synchronous, busy_timeout, cache_size, foreign_keys; unknown ones are refused. One
+ * those of docs/sqlite.md (mode, journal_mode, synchronous...); unknown ones are refused. One
  * connection is made and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION,
  * CV_E_NOT_A_DATABASE, CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
 CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);

@@ -9,7 +9,7 @@ int cv__sqlite_work_begin(cv_ctx *cx, cv_db *db, cv__conn_role role, const char 
         return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot %s inside a transaction", what);
     const cv__sqlite_shared *shared = db->shared;
     cv__conn *conn;
-    bool held = shared->memory || role == CV__WRITER;
+    bool held = (shared->memory && !shared->named) || role == CV__WRITER;
     if (held)
         CV_TRY(cv__db_hold(cx, db, role, &conn));
     else

@@ -1,13 +1,14 @@
 #include "db/sqlite/sqlite.h"
 
 #include <covet/fiber.h>
+#include <covet/runtime.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WRITER_CACHE_FACTOR = 4 };
+enum { WRITER_CACHE_FACTOR = 4, BUSY_PAUSE_MS = 2 };
 
 /* Stacks of fibers have 256 KiB: expressions and compound selects recurse in SQLite, at up to 500 bytes a level. */
 enum { MAX_EXPRESSION_DEPTH = 250, MAX_COMPOUND_SELECTS = 100 };
@@ -56,7 +57,7 @@ static int explain_open(cv_ctx *cx, const cv__sqlite_shared *shared)
     if (stat(shared->path, &info) == 0 && access(shared->path, shared->read_only ? R_OK : R_OK | W_OK) < 0)
         return cv_fail(cx, CV_E_PERMISSION, "could not open the database \"%s\": permission denied", shared->path);
     CV_TRY(explain_folder(cx, shared));
-    if (access(shared->path, F_OK) < 0 && (shared->read_only || !shared->create))
+    if (access(shared->path, F_OK) < 0 && (shared->read_only || !shared->create || shared->opened))
         return cv_fail(cx, CV_E_NOT_FOUND, "could not open the database \"%s\": there is no such file", shared->path);
     return 0;
 }
@@ -65,17 +66,22 @@ static int open_flags(const cv__sqlite_conn *conn)
 {
     const cv__sqlite_shared *shared = conn->shared;
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
+    if (shared->immutable)
+        flags |= SQLITE_OPEN_URI;
     if (shared->read_only && !shared->memory)
         return flags | SQLITE_OPEN_READONLY;
     flags |= SQLITE_OPEN_READWRITE;
-    return shared->create ? flags | SQLITE_OPEN_CREATE : flags;
+    return shared->create && !shared->opened ? flags | SQLITE_OPEN_CREATE : flags;
 }
 
 static int open_file(cv_ctx *cx, cv__sqlite_conn *conn)
 {
-    int rc = cv__sqlite_vfs_make(conn);
+    const char *vfs = "memdb"; /* nothing there waits */
+    int rc = conn->shared->named ? SQLITE_OK : cv__sqlite_vfs_make(conn);
+    if (conn->vfs)
+        vfs = cv__sqlite_vfs_name(conn);
     if (rc == SQLITE_OK)
-        rc = sqlite3_open_v2(conn->shared->path, &conn->db, open_flags(conn), cv__sqlite_vfs_name(conn));
+        rc = sqlite3_open_v2(conn->shared->open_name, &conn->db, open_flags(conn), vfs);
     if (rc == SQLITE_OK)
         return 0;
     if (!conn->db)
@@ -121,17 +127,42 @@ static int64_t cache_kib(const cv__sqlite_conn *conn)
 int cv__sqlite_apply_settings(cv_ctx *cx, cv__sqlite_conn *conn)
 {
     const cv__sqlite_shared *shared = conn->shared;
-    bool query_only = !shared->memory && conn->head.role == CV__READER;
-    char sql[256];
-    snprintf(sql, sizeof sql,
-             "PRAGMA mmap_size = 0; PRAGMA cache_size = -%lld; PRAGMA synchronous = %s; PRAGMA foreign_keys = %d; "
-             "PRAGMA query_only = %d; PRAGMA ignore_check_constraints = 0; PRAGMA writable_schema = 0",
-             (long long)cache_kib(conn), shared->synchronous, shared->foreign_keys, query_only || shared->read_only);
+    bool private_memory = shared->memory && !shared->named;
+    bool query_only = !private_memory && conn->head.role == CV__READER;
+    cv_buf sql;
+    cv_buf_init(&sql, 0);
+    cv__sqlite_settings_add(&sql, &shared->settings);
+    cv_buf_printf(&sql,
+                  "PRAGMA mmap_size = 0; PRAGMA cache_size = -%lld; PRAGMA synchronous = %s; PRAGMA foreign_keys = %d; "
+                  "PRAGMA query_only = %d; PRAGMA ignore_check_constraints = 0; PRAGMA writable_schema = 0",
+                  (long long)cache_kib(conn), shared->synchronous, shared->foreign_keys,
+                  query_only || shared->read_only);
     conn->settings_changed = false;
-    return cv__sqlite_run_text(cx, conn, sql, "set up the connection");
+    int rc = sql.error ? cv_fail(cx, CV_E_NOMEM, "could not set up the connection: out of memory")
+                       : cv__sqlite_run_text(cx, conn, sql.data, "set up the connection");
+    cv_buf_done(&sql);
+    return rc;
 }
 
 /* The journal mode is a property of the file: SQLite answers with the one that holds from now on. */
+static int ask_journal_mode(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, bool *ret_as_wanted)
+{
+    sqlite3_stmt *handle = NULL;
+    *ret_as_wanted = false;
+    cv__sqlite_enter(cx, conn);
+    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &handle, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(handle)) == SQLITE_ROW) {
+        const char *mode = (const char *)sqlite3_column_text(handle, 0);
+        *ret_as_wanted = mode && strcmp(mode, conn->shared->journal_mode) == 0;
+        rc = SQLITE_OK;
+    }
+    cv__sqlite_leave(conn);
+    sqlite3_finalize(handle);
+    return rc;
+}
+
+/* Changing the mode takes the file for itself and does not ask the busy handler: processes that start on a new file at
+ * once have to try again. */
 static int set_journal_mode(cv_ctx *cx, cv__sqlite_conn *conn)
 {
     const cv__sqlite_shared *shared = conn->shared;
@@ -139,28 +170,43 @@ static int set_journal_mode(cv_ctx *cx, cv__sqlite_conn *conn)
         return 0;
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", shared->journal_mode);
-    sqlite3_stmt *handle = NULL;
-    bool as_wanted = false;
-    cv__sqlite_enter(cx, conn);
-    int rc = sqlite3_prepare_v2(conn->db, sql, -1, &handle, NULL);
-    if (rc == SQLITE_OK && (rc = sqlite3_step(handle)) == SQLITE_ROW) {
-        const char *mode = (const char *)sqlite3_column_text(handle, 0);
-        as_wanted = mode && strcmp(mode, shared->journal_mode) == 0;
-        rc = SQLITE_OK;
-    }
-    cv__sqlite_leave(conn);
-    int failed = rc == SQLITE_OK ? 0 : cv__sqlite_fail(cx, conn, rc, "open the database");
-    sqlite3_finalize(handle);
-    if (failed == 0 && !as_wanted)
+    int64_t until_ns = cv_now_ns(cx) + shared->busy_timeout_ms * 1000000;
+    bool as_wanted;
+    int rc;
+    while (((rc = ask_journal_mode(cx, conn, sql, &as_wanted)) & 0xff) == SQLITE_BUSY && cv_now_ns(cx) < until_ns)
+        CV_TRY(cv_sleep_ms(cx, BUSY_PAUSE_MS));
+    if (rc != SQLITE_OK)
+        return cv__sqlite_fail(cx, conn, rc, "open the database");
+    if (!as_wanted)
         return cv_fail(cx, CV_E_UNSUPPORTED, "cannot use the journal mode \"%s\" for \"%s\" here", shared->journal_mode,
                        shared->path);
-    return failed;
+    return 0;
+}
+
+/* What only a file without pages can be given. */
+static int set_up_new_file(cv_ctx *cx, cv__sqlite_conn *conn)
+{
+    if (conn->shared->read_only || conn->head.role != CV__WRITER)
+        return 0;
+    cv_buf sql;
+    cv_buf_init(&sql, 0);
+    cv__sqlite_settings_add_new(&sql, &conn->shared->settings);
+    int rc = sql.error ? cv_fail(cx, CV_E_NOMEM, "could not set up the database: out of memory") : 0;
+    if (rc == 0 && sql.len > 0)
+        rc = cv__sqlite_run_text(cx, conn, sql.data, "set up the database");
+    cv_buf_done(&sql);
+    return rc;
 }
 
 /* SQLite opens lazily: only reading finds out whether the file is a database. */
 static int check_file(cv_ctx *cx, cv__sqlite_conn *conn)
 {
-    return cv__sqlite_run_text(cx, conn, "SELECT 1 FROM sqlite_schema LIMIT 1", "open the database");
+    int rc = cv__sqlite_run_text(cx, conn, "SELECT 1 FROM sqlite_schema LIMIT 1", "open the database");
+    if (rc == CV_E_IO && conn->shared->read_only && sqlite3_errcode(conn->db) == SQLITE_CANTOPEN)
+        cv_error_hint(cx,
+                      "a file in WAL mode needs a -shm file beside it even for reading; immutable=1 does without, for "
+                      "a file that nobody writes to");
+    return rc;
 }
 
 static int set_up(cv_ctx *cx, cv__sqlite_conn *conn)
@@ -175,6 +221,7 @@ static int set_up(cv_ctx *cx, cv__sqlite_conn *conn)
         rc = cv__sqlite_register_row_source(conn);
     if (rc != SQLITE_OK)
         return cv__sqlite_fail(cx, conn, rc, "set up the connection");
+    CV_TRY(set_up_new_file(cx, conn));
     CV_TRY(set_journal_mode(cx, conn));
     CV_TRY(check_file(cx, conn));
     return cv__sqlite_apply_settings(cx, conn);
@@ -204,6 +251,7 @@ int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **
         cv__sqlite_disconnect(&conn->head);
         return rc;
     }
+    ((cv__sqlite_shared *)shared)->opened = true;
     *ret_conn = &conn->head;
     return 0;
 }

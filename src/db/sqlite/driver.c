@@ -13,6 +13,7 @@ const cv__driver cv__driver_sqlite = {
     .disconnect = cv__sqlite_disconnect,
     .reset = cv__sqlite_reset,
     .is_clean = cv__sqlite_is_clean,
+    .is_alive = cv__sqlite_is_alive,
     .sever = cv__sqlite_sever,
     .execute = cv__sqlite_execute,
     .fetch = cv__sqlite_fetch,

@@ -8,49 +8,40 @@
 static const char *const journal_modes[] = {"wal", "delete", "truncate", "persist", "memory", NULL};
 static const char *const synchronous_modes[] = {"full", "normal", "off", "extra", NULL};
 static const char *const option_names[] = {"mode",       "journal_mode", "synchronous",      "busy_timeout",
-                                           "cache_size", "foreign_keys", "checkpoint_pages", "wal_limit"};
+                                           "cache_size", "foreign_keys", "checkpoint_pages", "wal_limit",
+                                           "immutable"};
 
 enum { CHECKPOINT_PAGES = 1000, WAL_LIMIT_BYTES = 64 * 1024 * 1024 };
 
-static int fail_choice(cv_ctx *cx, const char *name, cv_str value, const char *const *choices)
-{
-    cv_buf list;
-    cv_buf_init_arena(&list, cv_ctx_arena(cx), 0);
-    for (size_t i = 0; choices[i]; i++)
-        cv_buf_printf(&list, "%s\"%s\"", i ? ", " : "", choices[i]);
-    cv_fail(cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", name, CV_STR_ARG(value));
-    cv_error_hint(cx, "choose one of %.*s", CV_STR_ARG(cv_buf_str(&list)));
-    return CV_E_CONFIG;
-}
-
-static int choose(cv_ctx *cx, const char *name, cv_str value, const char *const *choices, const char **ret_choice)
-{
-    for (size_t i = 0; choices[i]; i++) {
-        if (!cv_str_equal_nocase(value, cv_str_of(choices[i])))
-            continue;
-        *ret_choice = choices[i];
-        return 0;
-    }
-    return fail_choice(cx, name, value, choices);
-}
-
 static int take_mode(cv_ctx *cx, cv_str value, cv__sqlite_shared *shared)
 {
-    static const char *const modes[] = {"ro", "rw", "rwc", NULL};
+    static const char *const modes[] = {"ro", "rw", "rwc", "memory", NULL};
     const char *mode;
-    CV_TRY(choose(cx, "mode", value, modes, &mode));
+    CV_TRY(cv__sqlite_choose(cx, "mode", value, modes, &mode));
     shared->read_only = shared->read_only || strcmp(mode, "ro") == 0;
     shared->create = strcmp(mode, "rwc") == 0;
+    shared->named = strcmp(mode, "memory") == 0;
     return 0;
 }
 
-static int take_foreign_keys(cv_ctx *cx, cv_str value, cv__sqlite_shared *shared)
+static int take_switch(cv_ctx *cx, const char *name, cv_str value, bool *ret_on)
 {
     static const char *const choices[] = {"on", "off", "true", "false", "1", "0", NULL};
     const char *choice;
-    CV_TRY(choose(cx, "foreign_keys", value, choices, &choice));
-    shared->foreign_keys = strcmp(choice, "on") == 0 || strcmp(choice, "true") == 0 || strcmp(choice, "1") == 0;
+    CV_TRY(cv__sqlite_choose(cx, name, value, choices, &choice));
+    *ret_on = strcmp(choice, "on") == 0 || strcmp(choice, "true") == 0 || strcmp(choice, "1") == 0;
     return 0;
+}
+
+static int fail_unknown(cv_ctx *cx, cv_str name)
+{
+    const char *names[sizeof option_names / sizeof option_names[0] + CV__SQLITE_SETTINGS];
+    size_t count = 0;
+    for (; count < sizeof option_names / sizeof option_names[0]; count++)
+        names[count] = option_names[count];
+    for (size_t i = 0; cv__sqlite_setting_name(i); i++)
+        names[count++] = cv__sqlite_setting_name(i);
+    return cv__db_unknown_option(cx, name, names, count);
 }
 
 static int take_option(cv_ctx *cx, cv_str name, cv_str value, cv__sqlite_shared *shared)
@@ -58,9 +49,9 @@ static int take_option(cv_ctx *cx, cv_str name, cv_str value, cv__sqlite_shared 
     if (cv_str_equal(name, CV_STR("mode")))
         return take_mode(cx, value, shared);
     if (cv_str_equal(name, CV_STR("journal_mode")))
-        return choose(cx, "journal_mode", value, journal_modes, &shared->journal_mode);
+        return cv__sqlite_choose(cx, "journal_mode", value, journal_modes, &shared->journal_mode);
     if (cv_str_equal(name, CV_STR("synchronous")))
-        return choose(cx, "synchronous", value, synchronous_modes, &shared->synchronous);
+        return cv__sqlite_choose(cx, "synchronous", value, synchronous_modes, &shared->synchronous);
     if (cv_str_equal(name, CV_STR("busy_timeout")))
         return cv__db_option_duration(cx, name, value, &shared->busy_timeout_ms);
     if (cv_str_equal(name, CV_STR("cache_size")))
@@ -70,8 +61,11 @@ static int take_option(cv_ctx *cx, cv_str name, cv_str value, cv__sqlite_shared 
     if (cv_str_equal(name, CV_STR("wal_limit")))
         return cv__db_option_number(cx, name, value, 1, INT64_MAX, &shared->wal_limit_bytes);
     if (cv_str_equal(name, CV_STR("foreign_keys")))
-        return take_foreign_keys(cx, value, shared);
-    return cv__db_unknown_option(cx, name, option_names, sizeof option_names / sizeof option_names[0]);
+        return take_switch(cx, "foreign_keys", value, &shared->foreign_keys);
+    if (cv_str_equal(name, CV_STR("immutable")))
+        return take_switch(cx, "immutable", value, &shared->immutable);
+    int taken = cv__sqlite_setting_take(cx, &shared->settings, name, value);
+    return taken > 0 ? 0 : taken < 0 ? taken : fail_unknown(cx, name);
 }
 
 static int take_url_options(cv_ctx *cx, const char *query, cv__sqlite_shared *shared)
@@ -114,8 +108,10 @@ static int take_given(cv_ctx *cx, const cv_db_options *options, cv__sqlite_share
     shared->connect_timeout_ms = options->connect_timeout_ms;
     shared->max_connections = options->max_connections;
     shared->statement_cache = options->statement_cache;
-    CV_TRY(choose(cx, "journal_mode", cv_str_of(options->sqlite_journal_mode), journal_modes, &shared->journal_mode));
-    return choose(cx, "synchronous", cv_str_of(options->sqlite_synchronous), synchronous_modes, &shared->synchronous);
+    CV_TRY(cv__sqlite_choose(cx, "journal_mode", cv_str_of(options->sqlite_journal_mode), journal_modes,
+                             &shared->journal_mode));
+    return cv__sqlite_choose(cx, "synchronous", cv_str_of(options->sqlite_synchronous), synchronous_modes,
+                             &shared->synchronous);
 }
 
 /* A statement that changes many rows keeps what it changed, to be undone if it fails in the middle: up to this size in
@@ -135,7 +131,7 @@ static int make_checkpointer(cv_ctx *cx, cv__sqlite_shared *shared)
     if (shared->memory)
         return 0;
     shared->checkpointer = cv__sqlite_checkpointer_new(
-        cx, &(cv__sqlite_checkpoint_options){.path = shared->path,
+        cx, &(cv__sqlite_checkpoint_options){.path = shared->immutable ? shared->path : shared->open_name,
                                              .synchronous = shared->synchronous,
                                              .pages = shared->read_only ? 0 : shared->checkpoint_pages,
                                              .wal_limit_bytes = shared->wal_limit_bytes});
@@ -157,6 +153,8 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
     if (rc == 0)
         rc = take_path(cx, url, shared);
     if (rc == 0)
+        rc = cv__sqlite_mode_prepare(cx, shared);
+    if (rc == 0)
         rc = make_checkpointer(cx, shared);
     if (rc < 0) {
         cv__sqlite_close(shared);
@@ -169,18 +167,20 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
 void cv__sqlite_close(void *arg)
 {
     cv__sqlite_shared *shared = arg;
+    cv__sqlite_mode_done(shared);
     cv__sqlite_watches_close(shared->watches);
     cv__sqlite_checkpointer_close(shared->checkpointer);
     free(shared->path);
     free(shared);
 }
 
-/* A database in memory lives in its one connection; without WAL, readers and the writer would lock each other out, but
- * SQLite sees to that by itself. */
+/* A private database in memory lives in its one connection. One with a name has readers and a writer, which lock each
+ * other out, as there is no WAL; SQLite sees to that by itself. */
 size_t cv__sqlite_limit(const void *arg, cv__conn_role role, size_t wanted)
 {
     const cv__sqlite_shared *shared = arg;
+    bool private_memory = shared->memory && !shared->named;
     if (role == CV__WRITER)
-        return shared->memory || shared->read_only ? 0 : wanted;
-    return shared->memory ? 1 : wanted;
+        return private_memory || shared->read_only ? 0 : wanted;
+    return private_memory ? 1 : wanted;
 }

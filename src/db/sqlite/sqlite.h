@@ -10,6 +10,7 @@
 #include "db/db_driver.h"
 #include "db/sqlite/checkpoint.h"
 #include "db/sqlite/hooks.h"
+#include "db/sqlite/settings.h"
 #include "db/statement_cache.h"
 #include "rt/wait.h"
 #include <sqlite3.h>
@@ -17,8 +18,14 @@
 
 /** What all connections of one database share: the checked options. */
 typedef struct cv__sqlite_shared {
-    char *path; /* ":memory:" for a database in memory */
+    char *path;      /* ":memory:" for a database in memory, or its name, "/NAME" */
+    char *open_name; /* what SQLite is given: the path, or a URI */
     bool memory, read_only, create, foreign_keys;
+    bool named;      /* in memory, and shared by its name between the connections of the process (modes.c) */
+    bool immutable;  /* nobody writes to the file: no locks */
+    bool opened;     /* there was a connection: a file that is missing now is not made again */
+    sqlite3 *anchor; /* keeps a named database in memory alive */
+    cv__sqlite_settings settings;
     const char *journal_mode, *synchronous; /* static storage */
     int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
     size_t max_connections, statement_cache;
@@ -48,6 +55,7 @@ struct cv__sqlite_conn {
     struct cv__sqlite_turn turn;
     cv_link open_statements; /* those with a cursor */
     bool settings_changed;   /* a PRAGMA ran: reset puts the settings back */
+    int64_t looked_at_ns;    /* when the file was last seen under its name */
     bool query_only;         /* a read-only transaction on a connection that may write */
     /* of the call under way: */
     cv_ctx *cx;
@@ -164,6 +172,14 @@ int cv__sqlite_fail(cv_ctx *cx, cv__sqlite_conn *conn, int code, const char *wha
 int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared);
 void cv__sqlite_close(void *arg);
 size_t cv__sqlite_limit(const void *arg, cv__conn_role role, size_t wanted);
+
+/** After path and options are known: what SQLite is to open, and what must not be opened so. CV_E_CONFIG, CV_E_STATE,
+ *  CV_E_NOMEM. Does not suspend. */
+int cv__sqlite_mode_prepare(cv_ctx *cx, cv__sqlite_shared *shared);
+void cv__sqlite_mode_done(cv__sqlite_shared *shared);
+
+/** See cv__driver: whether the file of the connection is still the one under its name. */
+bool cv__sqlite_is_alive(cv__conn *head);
 
 /** See cv__driver. */
 int cv__sqlite_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);

@@ -136,6 +136,7 @@ static int make(cv_ctx *cx, cv__sqlite_conn *conn, cv_str sql, uint64_t hash, bo
     }
     statement->read_only = sqlite3_stmt_readonly(statement->handle);
     statement->is_pragma = begins_with_pragma(sql);
+    conn->settings_changed |= statement->is_pragma; /* many are carried out when they are prepared */
     statement->empties = cv__sqlite_empties(sql);
     statement->is_long = cv__sqlite_is_long(sql);
     statement->shares_turn = statement->read_only && !statement->is_pragma && statement->cursor.column_count > 0;

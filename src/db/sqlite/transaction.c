@@ -31,7 +31,7 @@ static int set_query_only(cv_ctx *cx, cv__sqlite_conn *conn, bool on)
 int cv__sqlite_begin(cv_ctx *cx, cv__conn *head, const cv_tx_options *options)
 {
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
-    if (options->read_only && conn->shared->memory)
+    if (options->read_only && conn->shared->memory && !conn->shared->named)
         CV_TRY(set_query_only(cx, conn, true));
     return run_cached(cx, head, options->read_only ? "BEGIN" : "BEGIN IMMEDIATE", "begin a transaction");
 }
