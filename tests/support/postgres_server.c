@@ -195,7 +195,7 @@ void test_server_start(test_server *server)
         if (first)
             server->port = free_port(); /* another process may take it first */
         snprintf(options, sizeof options,
-                 "-p %d -k %s/sock -c listen_addresses=127.0.0.1 -c fsync=off -c synchronous_commit=off "
+                 "-p %d -k %s/sock -c listen_addresses=127.0.0.1 -c fsync=off "
                  "-c full_page_writes=off -c shared_buffers=32MB -c max_connections=30 -c deadlock_timeout=50ms",
                  server->port, server->folder);
         rc = run(server, "pg_ctl", start);
