@@ -14,6 +14,7 @@ CV_BEGIN_DECLS
 
 typedef struct cv_db cv_db;
 typedef struct cv_rows cv_rows;
+typedef struct cv_db_share cv_db_share;
 
 /* 0 or NULL takes the default. Options of the URL's query win over these. */
 typedef struct cv_db_options {
@@ -21,6 +22,7 @@ typedef struct cv_db_options {
     int64_t acquire_timeout_ms; /* wait for a connection: 5,000 */
     int64_t connect_timeout_ms; /* 5,000 */
     /* The pool (docs/pools.md). Where it is said, a negative number turns the thing off. */
+    cv_db_share *share;          /* with the databases of other workers (pool.h); or NULL */
     const char *pool_name;     /* for messages and metrics; made from the URL when NULL */
     int min_connections;       /* kept open: 1; negative: none */
     int64_t idle_timeout_ms;   /* close connections beyond min_connections that were idle for so long: 600,000;

@@ -27,6 +27,18 @@ CV_API CV_CHECKED int cv_db_drain(cv_ctx *cx, cv_db *db);
  * stays one. CV_E_INVALID for a maximum of 0 or above 10,000. Does not suspend. */
 CV_API CV_CHECKED int cv_db_resize(cv_ctx *cx, cv_db *db, int writer, size_t min, size_t max);
 
+/** What the databases of several workers share when each is opened with it (cv_db_options.share) and the same URL:
+ * max_connections is the limit of the process then, not of a worker, and idle connections are handed over to a worker
+ * that waits, first come first served over all of them. SQLite has one writer for all workers then; its readers are
+ * shared only where max_connections is given, and databases in memory not at all. Made by whoever starts the workers,
+ * freed when all databases are closed or before: the last one that uses it frees it. `cv_db_share_new`: CV_E_NOMEM.
+ * NULL may be freed. Neither suspends. */
+CV_API CV_CHECKED int cv_db_share_new(cv_ctx *cx, cv_db_share **ret_share);
+CV_API void cv_db_share_free(cv_db_share *share);
+
+/** Connections of a role that are open, or being made, in the whole process. From any thread. */
+CV_API size_t cv_db_share_used(cv_db_share *share, int writer);
+
 CV_END_DECLS
 
 #endif

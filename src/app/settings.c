@@ -20,8 +20,8 @@ const cv_setting cv__settings[] = {
      .min = 0,
      .max = 10000,
      .help =
-         "connections of the pool, divided among the workers of serve, at least 1 each; 0: 4 readers for SQLite, 10 "
-         "for PostgreSQL, in each worker"},
+         "connections of the process, which the workers of serve share; 0: 10 for PostgreSQL, 4 readers in each worker "
+         "for SQLite"},
     {.name = "database.acquire_timeout",
      DURATION,
      .default_value = "5s",

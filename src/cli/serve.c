@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include <covet/fiber.h>
 #include <covet/json.h>
+#include <covet/pool.h>
 #include <covet/sync.h>
 #include <sched.h>
 #include <signal.h>
@@ -183,13 +184,11 @@ static int make_plan(cv_ctx *cx, struct serving *serving, const char *url, size_
     plan->app = app;
     plan->database_url = url;
     plan->database = cv__db_options(app->config);
-    if (plan->database.max_connections)
-        plan->database.max_connections = (plan->database.max_connections + workers - 1) / workers;
     plan->server = cv__server_options(app->config);
     CV_TRY(cv__server_options_forwarded(cx, app->config, &plan->server));
     plan->server.listener = serving->listener;
     serving->plan = plan;
-    return 0;
+    return cv_db_share_new(cx, &plan->database.share);
 }
 
 static int start_workers(cv_ctx *cx, struct serving *serving, size_t workers)
@@ -317,6 +316,8 @@ static void end(cv_ctx *cx, struct serving *serving)
     serving->app->serving.workers = NULL;
     cv_workers_stop(cx, serving->workers);
     serving->workers = NULL;
+    if (serving->plan)
+        cv_db_share_free(serving->plan->database.share);
     cv__admin_stop(cx, serving->admin);
     cv_listener_close(serving->listener);
 }

@@ -73,6 +73,26 @@ static void name_pools(cv_db *db, const char *from_url)
     snprintf(db->writers.name, sizeof db->writers.name, "%.100s writer", name);
 }
 
+static int share_pool(cv_ctx *cx, cv_db *db, cv__pool *pool, size_t max)
+{
+    return cv__share_join(cx, pool, db->options.share, max, max > pool->max ? max - pool->max : 0);
+}
+
+/* Every worker reads files with connections of its own, unless their number is said. */
+static int share_pools(cv_ctx *cx, cv_db *db, bool readers_too)
+{
+    if (!db->options.share || !db->driver->detach)
+        return 0;
+    if (readers_too)
+        CV_TRY(share_pool(cx, db, &db->readers, db->options.max_connections));
+    if (db->writers.max == 0)
+        return 0;
+    int rc = share_pool(cx, db, &db->writers, db->writers.max);
+    if (rc < 0 && readers_too)
+        cv__share_leave(&db->readers);
+    return rc;
+}
+
 /* The database without any connection. */
 static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, const cv_db_options *options,
                          cv_db **ret_db)
@@ -81,8 +101,11 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     if (!db)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     db->driver = driver;
+    bool in_memory = url->path && strstr(url->path, ":memory:");
     char name[CV__POOL_NAME_BYTES];
     describe_url(url, name);
+    bool shares_readers = driver->default_writers == 0 || (options && options->max_connections) ||
+                          (url->query && strstr(url->query, "max_connections="));
     int rc = cv__db_options_merge(cx, driver, options, url, &db->options);
     if (rc == 0)
         rc = driver->open(cx, url, &db->options, &db->shared);
@@ -100,7 +123,13 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     cv__pool_init(cx, &db->writers, driver, db->shared, CV__WRITER, limit_of(db, CV__WRITER, driver->default_writers),
                   &db->options);
     name_pools(db, name);
+    rc = in_memory ? 0 : share_pools(cx, db, shares_readers);
+    if (rc < 0) {
+        free_database(db);
+        return rc;
+    }
     db->options.pool_name = NULL;
+    db->options.share = NULL;
     cv__write_lane_init(&db->lane);
     db->refs = 2;
     *ret_db = db;

@@ -74,6 +74,7 @@ struct cv__conn {
     cv_ctx *borrower;
     unsigned borrows;           /* a fiber may borrow the only connection of a pool more than once */
     unsigned epoch, generation; /* see cv__pool */
+    bool in_idle;
     bool revoked;               /* taken back from its borrower, who may still call on it */
     bool severing, let_go;      /* the pool is cutting it off; its borrower has returned it meanwhile */
     bool leak_told;

@@ -46,20 +46,69 @@ void cv__pool_check_drained(cv__pool *pool)
     void (*drained)(void *) = pool->drained;
     pool->drained = NULL;
     cv__pool_keep_stop(pool);
+    if (pool->member.group)
+        cv__share_leave(pool);
     drained(pool->drained_arg);
 }
 
-bool cv__pool_take_place(cv__pool *pool)
+bool cv__pool_take_place(cv__pool *pool, bool urgent)
 {
-    if (pool->open >= pool->max)
+    if (pool->open >= pool->max || (pool->member.group && !cv__share_take(pool, urgent)))
         return false;
     pool->open++;
     return true;
 }
 
-void cv__pool_give_up_place(cv__pool *pool)
+/* It grows no younger by moving; one that has rested is asked before it is lent. */
+static void adopt_former(cv__pool *pool, cv__conn *conn)
+{
+    int64_t expires_ns = conn->expires_ns, idle_since_ns = conn->idle_since_ns;
+    cv__pool_adopt(pool, conn);
+    conn->expires_ns = expires_ns;
+    if (conn->idle_since_ns - idle_since_ns > CV__POOL_TRUSTED_NS)
+        conn->generation = pool->generation - 1;
+}
+
+void cv__pool_receive(cv__pool *pool, cv__conn *conn)
+{
+    pool->open++;
+    if (conn) {
+        adopt_former(pool, conn);
+        cv__pool_put(pool, conn);
+    } else if (pool->waiting > pool->connecting && !pool->closed) {
+        cv__pool_connect_in_place(pool);
+    } else {
+        cv__pool_give_up_place(pool);
+    }
+    if (pool->member.group && !pool->closed)
+        cv__pool_grow(pool);
+}
+
+cv__conn *cv__pool_last_idle(const cv__pool *pool)
+{
+    return cv_list_is_empty(&pool->idle) ? NULL : cv_list_entry(pool->idle.prev, cv__conn, link);
+}
+
+void cv__pool_forget(cv__pool *pool, cv__conn *conn)
+{
+    if (conn->in_idle)
+        cv__pool_leaves_idle(pool, conn);
+    cv_list_remove(&conn->link);
+    free(conn->stack);
+    conn->stack = NULL;
+    pool->open--;
+}
+
+void cv__pool_drop_place(cv__pool *pool)
 {
     pool->open--;
+    if (pool->member.group)
+        cv__share_give(pool);
+}
+
+void cv__pool_give_up_place(cv__pool *pool)
+{
+    cv__pool_drop_place(pool);
     if (pool->closed) {
         cv__pool_check_drained(pool);
         return;
@@ -110,9 +159,10 @@ static cv__conn *take_idle(cv__pool *pool)
     cv_link *link = cv_list_pop_front(&pool->idle);
     if (!link)
         return NULL;
-    pool->idle_count--;
+    cv__conn *conn = cv_list_entry(link, cv__conn, link);
+    cv__pool_leaves_idle(pool, conn);
     cv_list_push_back(&pool->lent, link);
-    return cv_list_entry(link, cv__conn, link);
+    return conn;
 }
 
 static bool is_out_of_date(const cv__pool *pool, const cv__conn *conn)
@@ -125,6 +175,7 @@ static void put_idle(cv__pool *pool, cv__conn *conn)
     cv_list_remove(&conn->link);
     cv_list_push_front(&pool->idle, &conn->link);
     pool->idle_count++;
+    conn->in_idle = true;
     if (pool->keep_at_ns > conn->expires_ns)
         cv__pool_keep_by(pool, conn->expires_ns);
     if (pool->options.idle_timeout_ms > 0 && pool->open > pool->min)
@@ -136,6 +187,8 @@ void cv__pool_put(cv__pool *pool, cv__conn *conn)
     conn->idle_since_ns = cv_now_ns(pool->main);
     if (conn->broken || pool->closed || is_out_of_date(pool, conn) || conn->idle_since_ns >= conn->expires_ns)
         cv__pool_discard(pool, conn);
+    else if (cv__share_is_wanted(&pool->member) && cv__share_hand_over(pool, conn))
+        cv__pool_grow(pool);
     else if (pool->suspended || !cv__pool_serve(pool, conn))
         put_idle(pool, conn);
 }
@@ -146,7 +199,7 @@ void cv__pool_drop_idle(cv__pool *pool, bool all)
         cv__conn *conn = cv_list_entry(at, cv__conn, link);
         if (!all && !is_out_of_date(pool, conn))
             continue;
-        pool->idle_count--;
+        cv__pool_leaves_idle(pool, conn);
         cv__pool_discard(pool, conn);
     }
 }

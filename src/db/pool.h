@@ -22,6 +22,7 @@
 
 #include "db/breaker.h"
 #include "db/db_driver.h"
+#include "db/pool_share.h"
 #include "rt/wait.h"
 #include <string.h>
 
@@ -52,6 +53,8 @@ typedef struct cv__pool {
     cv_link drainers;    /* who waits for the connections of earlier epochs to go */
     unsigned epoch;      /* connections of an earlier one are closed when they come back (drain) */
     unsigned generation; /* connections checked in an earlier one are suspect: one was lost since */
+
+    cv__share_member member; /* among the pools of other workers */
 
     cv_link waiters; /* of pool_waiter, first in first out */
     size_t waiting;
@@ -127,9 +130,17 @@ void cv__pool_discard(cv__pool *pool, cv__conn *conn);
 /** Close the idle connections; with `all` false only those that are older than the pool's present epoch. */
 void cv__pool_drop_idle(cv__pool *pool, bool all);
 /** Count a place in and out. The pool may be gone after the latter. */
-bool cv__pool_take_place(cv__pool *pool);
+bool cv__pool_take_place(cv__pool *pool, bool urgent);
 void cv__pool_give_up_place(cv__pool *pool);
+/** The same, and nothing begins because of it. */
+void cv__pool_drop_place(cv__pool *pool);
 
+/** A place that another pool has granted, with its connection, or NULL. */
+void cv__pool_receive(cv__pool *pool, cv__conn *conn);
+/** The idle connection that was used least recently; NULL when there is none. */
+cv__conn *cv__pool_last_idle(const cv__pool *pool);
+/** A connection, idle or in no list, and its place belong to another pool now. */
+void cv__pool_forget(cv__pool *pool, cv__conn *conn);
 /** Free a connection that is in no list; its place is another matter. */
 void cv__pool_disconnect(cv__pool *pool, cv__conn *conn);
 /** Start a detached fiber of the pool: without the deadline of whoever happens to start it. An error has no story. */
@@ -141,6 +152,8 @@ CV_CHECKED int cv__pool_spawn(cv__pool *pool, const char *name, cv_fiber_fn *fn,
 CV_CHECKED int cv__pool_wait(cv_ctx *cx, cv__pool *pool, int64_t since_ns, bool again, cv__conn **ret_conn);
 /** Hand a connection to the first in line: false when nobody waits. */
 bool cv__pool_serve(cv__pool *pool, cv__conn *conn);
+/** Since when the first in line waits; INT64_MAX when nobody does. */
+int64_t cv__pool_first_since_ns(const cv__pool *pool);
 /** End the waits of those who joined the line before the instant. With `from` (may be NULL) they get its error. */
 void cv__pool_fail_waiters(cv__pool *pool, int code, const cv_ctx *from, int64_t joined_before_ns);
 /** Serve the line from what is idle, and connect for the rest. */
@@ -158,12 +171,20 @@ void cv__pool_warm(cv__pool *pool);
 /** Whether an idle connection may be lent: 1; 0 when it was dead and is closed; an error when the context could not
  *  wait for the answer (it is closed then, too). Suspends. */
 CV_CHECKED int cv__pool_check(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t now_ns);
+/** Count an idle connection that leaves the list. */
+static inline void cv__pool_leaves_idle(cv__pool *pool, cv__conn *conn)
+{
+    pool->idle_count--;
+    conn->in_idle = false;
+}
 /** Whether an idle connection may be lent as it is. */
 static inline bool cv__pool_trusts(const cv__pool *pool, const cv__conn *conn, int64_t now_ns)
 {
     return now_ns - conn->idle_since_ns < CV__POOL_TRUSTED_NS && conn->generation == pool->generation &&
            now_ns < conn->expires_ns;
 }
+/** Connect in a place that is counted already; it is given up when that cannot be. */
+void cv__pool_connect_in_place(cv__pool *pool);
 /** A connection, made or handed over, becomes the pool's; in no list yet. */
 void cv__pool_adopt(cv__pool *pool, cv__conn *conn);
 /** A connection was lost: idle ones are asked before they are lent. */

@@ -165,7 +165,7 @@ static bool begin_another(cv__pool *pool)
     }
     if (pool->open >= pool->max || !cv__breaker_allows(&pool->breaker, now_ns))
         return false;
-    if (!cv__pool_take_place(pool)) {
+    if (!cv__pool_take_place(pool, pool->waiting > pool->connecting)) {
         cv__breaker_take_back(&pool->breaker);
         return false;
     }
@@ -179,10 +179,22 @@ void cv__pool_grow(cv__pool *pool)
         if (cv__pool_spawn(pool, "pool connect", connect_fiber, pool) == 0)
             continue;
         pool->connecting--;
-        pool->open--;
         cv__breaker_take_back(&pool->breaker);
+        cv__pool_drop_place(pool);
         return;
     }
+}
+
+void cv__pool_connect_in_place(cv__pool *pool)
+{
+    bool allowed = cv__breaker_allows(&pool->breaker, cv_now_ns(pool->main));
+    pool->connecting++;
+    if (allowed && cv__pool_spawn(pool, "pool connect", connect_fiber, pool) == 0)
+        return;
+    pool->connecting--;
+    if (allowed)
+        cv__breaker_take_back(&pool->breaker);
+    cv__pool_give_up_place(pool);
 }
 
 void cv__pool_warm(cv__pool *pool)

@@ -93,7 +93,7 @@ static int64_t close_old(cv__pool *pool, int64_t now_ns)
                 next_ns = earlier(next_ns, conn->idle_since_ns + timeout_ns);
             continue;
         }
-        pool->idle_count--;
+        cv__pool_leaves_idle(pool, conn);
         cv__pool_discard(pool, conn);
     }
     return next_ns;

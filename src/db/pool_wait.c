@@ -16,9 +16,21 @@ static pool_waiter *first_waiter(const cv__pool *pool)
     return cv_list_is_empty(&pool->waiters) ? NULL : cv_list_entry(pool->waiters.next, pool_waiter, wait.link);
 }
 
+int64_t cv__pool_first_since_ns(const cv__pool *pool)
+{
+    const pool_waiter *first = first_waiter(pool);
+    return first ? first->since_ns : INT64_MAX;
+}
+
+static void count_out(cv__pool *pool)
+{
+    if (--pool->waiting == 0 && pool->member.wants)
+        cv__share_content(pool);
+}
+
 static void leave_line(cv__pool *pool, pool_waiter *waiter, int code)
 {
-    pool->waiting--;
+    count_out(pool);
     cv__wake(&waiter->wait, code);
 }
 
@@ -42,7 +54,7 @@ void cv__pool_serve_all(cv__pool *pool)
     while (!pool->suspended && !cv_list_is_empty(&pool->idle) && pool->waiting > 0) {
         cv__conn *conn = cv_list_entry(pool->idle.next, cv__conn, link);
         cv_list_remove(&conn->link);
-        pool->idle_count--;
+        cv__pool_leaves_idle(pool, conn);
         (void)cv__pool_serve(pool, conn);
     }
     cv__pool_grow(pool);
@@ -196,7 +208,7 @@ int cv__pool_wait(cv_ctx *cx, cv__pool *pool, int64_t since_ns, bool again, cv__
         if (rc == 0)
             note_wait(pool, cv_now_ns(cx) - since_ns);
     } else {
-        pool->waiting--;
+        count_out(pool);
     }
     *ret_conn = waiter.conn;
     return rc;

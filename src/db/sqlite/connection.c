@@ -309,3 +309,15 @@ void cv__sqlite_sever(cv_ctx *cx, cv__conn *head)
     if (head->in_transaction)
         (void)cv__sqlite_rollback(cx, head);
 }
+
+void cv__sqlite_detach(cv__conn *head)
+{
+    cv__sqlite_turn_leave(cv__sqlite_conn_of(head));
+}
+
+int cv__sqlite_attach(cv_ctx *cx, void *shared, cv__conn *head)
+{
+    (void)cx;
+    cv__sqlite_conn_of(head)->shared = shared;
+    return 0;
+}

@@ -140,6 +140,10 @@ void cv__sqlite_vfs_configure(void);
 /** The driver's sever: what runs is interrupted; outside of any call the transaction is rolled back. */
 void cv__sqlite_sever(cv_ctx *cx, cv__conn *head);
 
+/** The driver's detach and attach: nothing of a connection belongs to a thread but the read transaction of the turn. */
+void cv__sqlite_detach(cv__conn *head);
+CV_CHECKED int cv__sqlite_attach(cv_ctx *cx, void *shared, cv__conn *head);
+
 /** Install the busy and the progress handler. */
 void cv__sqlite_install_handlers(cv__sqlite_conn *conn);
 
