@@ -27,6 +27,31 @@ CV_API CV_CHECKED int cv_db_drain(cv_ctx *cx, cv_db *db);
  * stays one. CV_E_INVALID for a maximum of 0 or above 10,000. Does not suspend. */
 CV_API CV_CHECKED int cv_db_resize(cv_ctx *cx, cv_db *db, int writer, size_t min, size_t max);
 
+/** One minute of a pool. */
+typedef struct cv_pool_minute {
+    uint64_t minute;       /* number of the minute of the runtime's clock */
+    uint64_t loans;        /* connections lent */
+    double used_average;   /* of connections lent at the same time */
+    size_t used_max;       /* most of them */
+    int64_t wait_p50_us;   /* wait for a connection, of all loans; exact to an eighth */
+    int64_t wait_p99_us;   /*  */
+    uint64_t timeouts;     /* waits that ended with CV_E_POOL_TIMEOUT */
+    uint64_t turned_away;  /* CV_E_OVERLOADED */
+    uint64_t made, closed; /* connections */
+    uint64_t failures;     /* connects that failed */
+} cv_pool_minute;
+
+enum { CV_POOL_MINUTES = 60 };
+
+/** The last hour, minute by minute, the present one last; minutes in which nothing was lent and nothing happened are
+ *  left out. Returns how many were written, at most `count`: the latest ones. Does not suspend. */
+CV_API size_t cv_db_pool_history(cv_db *db, int writer, cv_pool_minute *ret_minutes, size_t count);
+
+/** How a pool is: 0 well; 1 warning (three quarters are lent, a loan lasts too long, or a wait is unlike those of the
+ * last hour); 2 failing (everything is lent and somebody waits, or connects fail). Each change is logged. Does not
+ * suspend. */
+CV_API int cv_db_pool_alert(cv_db *db, int writer);
+
 /** What the databases of several workers share when each is opened with it (cv_db_options.share) and the same URL:
  * max_connections is the limit of the process then, not of a worker, and idle connections are handed over to a worker
  * that waits, first come first served over all of them. SQLite has one writer for all workers then; its readers are

@@ -128,6 +128,9 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
         free_database(db);
         return rc;
     }
+    cv__pool_stats_start(&db->readers);
+    if (db->writers.max > 0)
+        cv__pool_stats_start(&db->writers);
     db->options.pool_name = NULL;
     db->options.share = NULL;
     cv__write_lane_init(&db->lane);

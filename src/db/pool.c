@@ -46,6 +46,7 @@ void cv__pool_check_drained(cv__pool *pool)
     void (*drained)(void *) = pool->drained;
     pool->drained = NULL;
     cv__pool_keep_stop(pool);
+    cv__pool_stats_stop(pool);
     if (pool->member.group)
         cv__share_leave(pool);
     drained(pool->drained_arg);
@@ -124,6 +125,9 @@ void cv__pool_disconnect(cv__pool *pool, cv__conn *conn)
     free(conn->stack);
     pool->driver->disconnect(conn);
     pool->closed_total++;
+    cv__pool_slot *slot = cv__pool_slot_now(pool, cv_now_ns(pool->main));
+    if (slot)
+        slot->closed++;
     while (is_former && !cv_list_is_empty(&pool->drainers))
         cv__wake(cv_list_entry(pool->drainers.next, cv__waiter, link), 0);
 }
@@ -206,13 +210,14 @@ void cv__pool_drop_idle(cv__pool *pool, bool all)
 
 /* ---- lending ---- */
 
-static int lend(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t now_ns, cv__conn **ret_conn)
+static int lend(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t since_ns, int64_t now_ns, cv__conn **ret_conn)
 {
     conn->borrower = cx;
     conn->borrows = 1;
     conn->lent_since_ns = now_ns;
     conn->sql[0] = '\0';
     pool->acquired_total++;
+    cv__pool_note_loan(pool, now_ns, now_ns - since_ns);
     if (pool->watches_loans)
         cv__pool_watch_loan(pool, conn);
     *ret_conn = conn;
@@ -282,7 +287,7 @@ int cv__pool_acquire(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
     cv__conn *conn = take_idle(pool);
     int64_t now_ns = cv_now_ns(cx);
     if (conn && cv__pool_trusts(pool, conn, now_ns))
-        return lend(cx, pool, conn, now_ns, ret_conn);
+        return lend(cx, pool, conn, now_ns, now_ns, ret_conn);
     if (!conn && (conn = only_connection_if_mine(pool, cx)) != NULL) {
         conn->borrows++;
         *ret_conn = conn;
@@ -291,7 +296,7 @@ int cv__pool_acquire(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
     CV_TRY(find_in_time(cx, pool, conn, now_ns, &conn));
     if (!pool->warmed)
         cv__pool_warm(pool);
-    return lend(cx, pool, conn, cv_now_ns(cx), ret_conn);
+    return lend(cx, pool, conn, now_ns, cv_now_ns(cx), ret_conn);
 }
 
 /* ---- return ---- */
@@ -321,6 +326,8 @@ void cv__pool_release(cv_ctx *cx, cv__conn *conn)
         cv__pool_let_go(pool, conn);
         return;
     }
+    int64_t now_ns = cv_now_ns(cx);
+    cv__pool_note_return(pool, now_ns, now_ns - conn->lent_since_ns);
     make_clean(cx, conn);
     conn->borrower = NULL;
     if (conn->lost)

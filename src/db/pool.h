@@ -16,13 +16,15 @@
  * A waiter that ends early has taken nothing: cv__wait prefers what was handed over to deadline and cancellation.
  *
  * pool.c has loan and return, pool_wait.c the line, pool_connect.c making and checking connections, pool_keep.c what
- * happens with time, pool_leak.c loans that last too long, pool_control.c what operators do. */
+ * happens with time, pool_leak.c loans that last too long, pool_control.c what operators do, pool_stats.c
+ * what is remembered and shown. */
 #ifndef COVET_SRC_DB_POOL_H
 #define COVET_SRC_DB_POOL_H
 
 #include "db/breaker.h"
 #include "db/db_driver.h"
 #include "db/pool_share.h"
+#include "db/pool_stats.h"
 #include "rt/wait.h"
 #include <string.h>
 
@@ -74,6 +76,10 @@ typedef struct cv__pool {
     cv__timer sim_tick; /* simulated clock */
     int64_t keep_at_ns; /* when pool_keep.c looks next; INT64_MAX: never */
 
+    cv__pool_history *history; /* NULL without memory */
+    cv__pool_metrics *metrics; /* NULL without a registry */
+    int alert_told;            /* the level that was logged last, */
+    int64_t alert_told_ns;     /* and when */
     uint64_t acquired_total, timeouts_total, opened_total, closed_total, shed_total, leaks_total, revoked_total,
         connect_failures_total;
 } cv__pool;

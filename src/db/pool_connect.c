@@ -60,7 +60,7 @@ static void note_success(cv__pool *pool, int64_t took_ns)
     pool->opened_total++;
     pool->failed_in_a_row = 0;
     pool->retry_at_ns = 0;
-    (void)took_ns;
+    cv__pool_note_made(pool, took_ns);
     (void)cv__breaker_note(&pool->breaker, cv_now_ns(pool->main), true, NULL);
 }
 
@@ -79,6 +79,9 @@ static void note_failure(cv__pool *pool, const cv_ctx *cx, int code)
     snprintf(pool->last_error, sizeof pool->last_error, "%s", error ? error->message : cv_error_text(code));
     pool->last_error_ns = now_ns;
     pool->connect_failures_total++;
+    cv__pool_slot *slot = cv__pool_slot_now(pool, now_ns);
+    if (slot)
+        slot->failures++;
     unsigned doublings = pool->failed_in_a_row < 8 ? pool->failed_in_a_row : 8;
     int64_t pause_ms = FIRST_PAUSE_MS << doublings;
     pause_ms = pause_ms < LONGEST_PAUSE_MS ? pause_ms : LONGEST_PAUSE_MS;

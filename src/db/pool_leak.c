@@ -136,6 +136,7 @@ static void take_back(cv__pool *pool, cv__conn *conn, int64_t now_ns)
     cv_list_push_back(&pool->revoked, &conn->link);
     pool->revoked_count++;
     pool->revoked_total++;
+    cv__pool_note_return(pool, now_ns, now_ns - conn->lent_since_ns);
     conn->severing = conn->driver->sever && cv__pool_spawn(pool, "pool sever", sever_fiber, conn) == 0;
     cv__pool_give_up_place(pool);
 }

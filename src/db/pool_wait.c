@@ -120,6 +120,9 @@ void cv__pool_describe(cv_ctx *cx, const cv__pool *pool)
 int cv__pool_fail_timeout(cv_ctx *cx, cv__pool *pool)
 {
     pool->timeouts_total++;
+    cv__pool_slot *slot = cv__pool_slot_now(pool, cv_now_ns(cx));
+    if (slot)
+        slot->timeouts++;
     cv_fail(cx, CV_E_POOL_TIMEOUT, "could not get a %s within %lld ms",
             pool->role == CV__WRITER ? "connection for writing" : "connection",
             (long long)pool->options.acquire_timeout_ms);
@@ -170,6 +173,9 @@ static int check_overload(cv_ctx *cx, cv__pool *pool, int64_t now_ns)
     if (now_ns - pool->over_target_since_ns < pool->options.shed_interval_ms * 1000000)
         return 0;
     pool->shed_total++;
+    cv__pool_slot *slot = cv__pool_slot_now(pool, now_ns);
+    if (slot)
+        slot->turned_away++;
     cv_fail(cx, CV_E_OVERLOADED, "could not get a connection: the pool is overloaded");
     cv__pool_describe(cx, pool);
     cv_error_hint(cx, "try again later; the first of %zu in line has waited for %lld ms (shed_target is %lld ms)",

@@ -115,6 +115,7 @@ typedef struct pool_test {
 static inline void pool_test_start(pool_test *t)
 {
     cv__pool_init(t->cx, &t->pool, &test_driver, &t->engine, CV__READER, t->options.max_connections, &t->options);
+    cv__pool_stats_start(&t->pool);
     t->started = true;
 }
 
