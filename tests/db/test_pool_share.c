@@ -13,7 +13,7 @@ enum { WORKERS = 3, MOST = 6 };
 
 typedef struct shared_test {
     db_test t; /* the starter's runtime and the file */
-    char url[TEST_URL_BYTES];
+    char url[TEST_URL_BYTES + 64], database[TEST_URL_BYTES];
     cv_db_share *share;
     cv_workers *workers;
     cv_db *dbs[WORKERS];
@@ -292,7 +292,8 @@ static void waiting_for_others_has_an_end(void **state)
 static int set_up_postgres(void **state)
 {
     set_up(state);
-    w.has_postgres = test_database_create("pool_share", w.url);
+    w.has_postgres = test_database_create("pool_share", w.database);
+    snprintf(w.url, sizeof w.url, "%s?shared_connections=0", w.database);
     return 0;
 }
 
@@ -300,7 +301,7 @@ static int tear_down_postgres(void **state)
 {
     bool has_postgres = w.has_postgres;
     char url[TEST_URL_BYTES];
-    snprintf(url, sizeof url, "%s", w.url);
+    snprintf(url, sizeof url, "%s", w.database);
     tear_down(state);
     if (has_postgres)
         test_database_drop(url);
