@@ -78,6 +78,7 @@ typedef struct sqlite_bench {
     cv_model_fn *model;
     const char *fill; /* SQL that makes and fills the table */
     double units;
+    double wanted; /* the ratio that is promised; 0: none */
     double (*by_hand)(sqlite3 *db, int64_t *ret_sum);
     double (*with_covet)(cv_ctx *cx, int64_t *ret_sum);
 } sqlite_bench;
@@ -142,9 +143,13 @@ static inline int sqlite_bench_run(const sqlite_bench *bench)
     if (our_sum != their_sum)
         return 1;
     double us = median(ours, SQLITE_BENCH_RUNS), them = median(theirs, SQLITE_BENCH_RUNS);
-    printf(
-        "{\"bench\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.3f,\"runs\":%d}\n",
-        bench->name, bench->unit, us, bench->peer, them, us / them, SQLITE_BENCH_RUNS);
+    char promise[64] = "";
+    if (bench->wanted > 0)
+        snprintf(promise, sizeof promise, "\"wanted\":%.2f,\"pass\":%s,", bench->wanted,
+                 us / them >= bench->wanted ? "true" : "false");
+    printf("{\"bench\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,\"ratio\":%.3f,%s\"runs\":%"
+           "d}\n",
+           bench->name, bench->unit, us, bench->peer, them, us / them, promise, SQLITE_BENCH_RUNS);
     return 0;
 }
 

@@ -99,6 +99,7 @@ int main(void)
         .model = item_model,
         .fill = fill,
         .units = FIBERS * GETS,
+        .wanted = 1.0,
         .by_hand = by_hand,
         .with_covet = with_covet,
     });
