@@ -10,8 +10,9 @@
 
 enum { WRITER_CACHE_FACTOR = 4, BUSY_PAUSE_MS = 2 };
 
-/* Stacks of fibers have 256 KiB: expressions and compound selects recurse in SQLite, at up to 500 bytes a level. */
-enum { MAX_EXPRESSION_DEPTH = 250, MAX_COMPOUND_SELECTS = 100 };
+/* Stacks of fibers have 256 KiB: expressions and compound selects recurse in SQLite, at up to 500 bytes a level,
+ * and so does LIKE at each %, which may take two bytes of its pattern. */
+enum { MAX_EXPRESSION_DEPTH = 250, MAX_COMPOUND_SELECTS = 100, MAX_PATTERN_BYTES = 3000 };
 
 /* The folder of the file, "." for a bare name. */
 static char *folder_of(cv_ctx *cx, const char *path)
@@ -106,6 +107,7 @@ static void set_switches(cv__sqlite_conn *conn)
         sqlite3_db_config(conn->db, switches[i].name, switches[i].on, (int *)NULL);
     sqlite3_limit(conn->db, SQLITE_LIMIT_EXPR_DEPTH, MAX_EXPRESSION_DEPTH);
     sqlite3_limit(conn->db, SQLITE_LIMIT_COMPOUND_SELECT, MAX_COMPOUND_SELECTS);
+    sqlite3_limit(conn->db, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, MAX_PATTERN_BYTES);
 }
 
 int cv__sqlite_run_text(cv_ctx *cx, cv__sqlite_conn *conn, const char *sql, const char *what)
