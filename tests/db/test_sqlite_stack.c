@@ -12,7 +12,7 @@ static db_test test;
 
 static int set_up(void **state)
 {
-    db_test_init(&test, NULL);
+    db_test_init(&test, "recursive_triggers=on");
     *state = &test;
     return 0;
 }
@@ -139,7 +139,6 @@ static void triggers_that_fire_themselves(void **state)
 {
     cv_ctx *cx = ((db_test *)*state)->cx;
     assert_int_equal(run(cx, "CREATE TABLE n (x INTEGER PRIMARY KEY)", NULL), 0);
-    assert_int_equal(run(cx, "PRAGMA recursive_triggers = 1", NULL), 0);
     assert_int_equal(run(cx,
                          "CREATE TRIGGER t AFTER INSERT ON n WHEN new.x % 2000 < 990 BEGIN INSERT INTO n VALUES (new.x "
                          "+ 1); END",
