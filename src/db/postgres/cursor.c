@@ -9,6 +9,9 @@
 #include <covet/fiber.h>
 #include <stdlib.h>
 
+/* How long the rest of rows that nobody wants is read before their statement is cancelled. */
+enum { DROP_MS = 15 };
+
 typedef enum cursor_end { ENDS_WELL, ENDS_FAILED, ENDS_DROPPED } cursor_end;
 
 struct cv__pg_cursor {
@@ -362,8 +365,11 @@ void cv__pg_finish(cv_ctx *cx, cv__cursor *cursor)
         cv_error *first = cv_error_take(cx);
         CV_SHIELD(cx, CV__PG_CLEANUP_MS)
         {
-            if (cv__pg_drop_rows(cx, conn) < 0 && conn->live)
-                conn->base.broken = true;
+            CV_WITHIN(cx, DROP_MS)
+            {
+                if (cv__pg_drop_rows(cx, conn) < 0 && conn->live)
+                    conn->base.broken = true;
+            }
         }
         if (!first)
             cv_error_clear(cx);

@@ -65,6 +65,7 @@ typedef struct cv__pg_shared {
     cv__statement_counters statements;
     int64_t connect_timeout_ms;
     struct cv__pg_sharing *sharing; /* see shared.c */
+    struct cv__pg_control *control; /* see cancel.c; NULL until first needed */
     int shared_connections;         /* of the URL: how many; -1: none; 0: nothing was said */
     size_t errands;                 /* connections being made aside */
     bool closed;                    /* by the driver's close: the last errand frees it */
@@ -72,6 +73,7 @@ typedef struct cv__pg_shared {
 
 typedef struct cv__pg_cursor cv__pg_cursor;
 typedef struct cv__pg_sharing cv__pg_sharing;
+typedef struct cv__pg_control cv__pg_control;
 
 typedef struct cv__pg_conn {
     cv__conn base;
@@ -95,6 +97,9 @@ typedef struct cv__pg_conn {
     bool touched;        /* session settings may differ from those after connect */
     bool checks_client;  /* the server looks for our hang-up while it works */
     bool swollen;
+    bool commanding;  /* what is under way is a command of the driver's own, which is not cancelled */
+    bool giving_up;   /* a statement is being cancelled and its answer drained */
+    char running[48]; /* how the present or last statement begins, up to the first letter that is not ASCII */
 } cv__pg_conn;
 
 static inline cv__pg_conn *cv__pg_conn_of(cv__conn *conn)
@@ -367,7 +372,7 @@ int cv__pg_pending_count(const cv__pg_conn *conn);
 /** Put them into the pipeline under way. CV_E_CONNECTION_LOST. Does not suspend. */
 CV_CHECKED int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn);
 
-/** Their results were read, and none was a failure. */
+/** They were sent. */
 void cv__pg_pending_sent(cv__pg_conn *conn);
 
 /** Send them by themselves. The wire must be ready. Suspends. */
@@ -434,6 +439,17 @@ CV_CHECKED int cv__pg_execute_shared(cv_ctx *cx, void *shared, const cv__stateme
 void cv__pg_close_shared(void *shared);
 CV_CHECKED int cv__pg_shared_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result);
 void cv__pg_shared_finish(cv__cursor *cursor);
+
+/* --- cancel.c --- */
+
+/** Cancel the statement under way on the server, and read its answer to the end, within the clean-up budget: whether
+ *  the wire is idle again. A live cursor has lost its rows then. Keeps the context's error. Suspends. */
+bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn);
+
+/** The database is being closed: the connection for cancelling goes, at once or when its user is done. */
+void cv__pg_control_close(cv__pg_shared *shared);
+/** NULL is allowed. */
+void cv__pg_control_free(cv__pg_control *control);
 
 /* --- session.c: what a connection is set to, and set back to --- */
 

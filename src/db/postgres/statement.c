@@ -114,17 +114,18 @@ static int send_pipeline(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *sta
     if (fresh && !PQsendPrepare(conn->pg, p->name, p->sql, p->param_count, p->types))
         return cv__pg_lost(cx, conn);
     CV_TRY(send_statement(cx, conn, statement, p, params));
-    return cv__pg_pipeline_end(cx, conn);
+    CV_TRY(cv__pg_pipeline_end(cx, conn));
+    cv__pg_pending_sent(conn);
+    return 0;
 }
 
-/* The statement was sent, `p` with it when it is fresh: put it into the cache when the server has prepared it. */
-static int read_pipeline(cv_ctx *cx, cv__pg_conn *conn, cv__pg_prepared *p, bool fresh, PGresult **ret_failure)
+/* The statement was sent behind `pending` commands and, when it is fresh, PREPARE: put it into the cache when the
+ * server has prepared it. */
+static int read_pipeline(cv_ctx *cx, cv__pg_conn *conn, int pending, cv__pg_prepared *p, bool fresh,
+                         PGresult **ret_failure)
 {
-    int pending = cv__pg_pending_count(conn);
     PGresult *failure;
     int rc = cv__pg_read_leading(cx, conn, pending + fresh, &failure);
-    if (rc == 0)
-        cv__pg_pending_sent(conn);
     if (fresh && rc == 0 && !failure)
         cv__statement_cache_put(&conn->statements, &p->cached);
     else if (fresh)
@@ -137,16 +138,16 @@ static int read_pipeline(cv_ctx *cx, cv__pg_conn *conn, cv__pg_prepared *p, bool
 static int send_all(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, cv__pg_prepared *p, bool fresh,
                     const cv__pg_params *params, PGresult **ret_failure)
 {
-    int rc;
+    int rc, pending = cv__pg_pending_count(conn);
     *ret_failure = NULL;
-    if (!fresh && cv__pg_pending_count(conn) == 0) {
+    if (!fresh && pending == 0) {
         CV_TRY(send_statement(cx, conn, statement, p, params));
     } else {
         rc = send_pipeline(cx, conn, statement, p, fresh, params);
         if (rc < 0 && fresh)
             free(p);
         CV_TRY(rc);
-        CV_TRY(read_pipeline(cx, conn, p, fresh, ret_failure));
+        CV_TRY(read_pipeline(cx, conn, pending, p, fresh, ret_failure));
     }
     if (!*ret_failure && !PQsetSingleRowMode(conn->pg))
         return cv__pg_lost(cx, conn);
@@ -222,6 +223,15 @@ static int run(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, PG
     return start(cx, conn, statement, ret_first, &again);
 }
 
+static void note_running(cv__pg_conn *conn, cv_str sql)
+{
+    size_t len = 0;
+    while (len < sql.len && len < sizeof conn->running - 1 && (signed char)sql.ptr[len] > 0)
+        len++;
+    memcpy(conn->running, sql.ptr, len);
+    conn->running[len] = '\0';
+}
+
 int cv__pg_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, cv_result *ret_result,
                    cv__cursor **ret_cursor)
 {
@@ -230,6 +240,7 @@ int cv__pg_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, c
     int rc = 0;
     CV_TRY(cv__pg_check_session(cx, conn, statement->sql));
     CV_TRY(cv__pg_make_ready(cx, conn));
+    note_running(conn, statement->sql);
     CV_SCOPE(cx)
     {
         rc = run(cx, conn, statement, &first);

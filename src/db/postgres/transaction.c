@@ -72,8 +72,8 @@ int cv__pg_send_pending(cv_ctx *cx, cv__pg_conn *conn)
     CV_TRY(cv__pg_pipeline_begin(cx, conn));
     CV_TRY(cv__pg_pending_put(cx, conn));
     CV_TRY(cv__pg_pipeline_end(cx, conn));
-    CV_TRY(cv__pg_read_leading(cx, conn, count, &failure));
     cv__pg_pending_sent(conn);
+    CV_TRY(cv__pg_read_leading(cx, conn, count, &failure));
     return failure ? cv__pg_fail_statement(cx, conn, failure) : cv__pg_finish_statement(cx, conn);
 }
 

@@ -21,7 +21,7 @@ static int wait_socket(cv_ctx *cx, cv__pg_conn *conn, bool unsent)
     int events;
     int rc = cv__poll_wait(cx, conn->poll, UV_READABLE | (unsent ? UV_WRITABLE : 0), &events);
     if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT) {
-        conn->base.broken = true;
+        conn->base.broken |= !cv__pg_give_up(cx, conn);
         return cv_fail(cx, rc, "could not wait for the answer of PostgreSQL: %s", cv_error_text(rc));
     }
     if (rc < 0) {
@@ -188,9 +188,8 @@ int cv__pg_finish_statement(cv_ctx *cx, cv__pg_conn *conn)
     return failure ? cv__pg_fail_statement(cx, conn, failure) : 0;
 }
 
-int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag)
+static int run_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag)
 {
-    CV_TRY(cv__wait_check(cx, "send a command to PostgreSQL"));
     if (!PQsendQuery(conn->pg, sql))
         return cv__pg_lost(cx, conn);
     for (;;) {
@@ -204,6 +203,15 @@ int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag
             snprintf(ret_tag, CV__PG_TAG_BYTES, "%s", PQcmdStatus(result));
         PQclear(result);
     }
+}
+
+int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag)
+{
+    CV_TRY(cv__wait_check(cx, "send a command to PostgreSQL"));
+    conn->commanding = true;
+    int rc = run_command(cx, conn, sql, ret_tag);
+    conn->commanding = false;
+    return rc;
 }
 
 /* Many at a time, so that the cost of a round trip is shared. */
