@@ -84,7 +84,7 @@ static void a_deadline_cancels_the_statement_and_keeps_the_connection(void **sta
     cv_ctx *cx = context();
     have_control(cx);
     int kept = 0;
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 100 && kept < 5; i++) { /* a busy machine may take more than the 50 ms for cleaning up */
         uint64_t before = opened();
         int64_t start = cv_now_ns(cx);
         assert_fails(cx, sleep_within(cx, 30), CV_E_TIMEOUT, "answer of PostgreSQL");
@@ -92,7 +92,7 @@ static void a_deadline_cancels_the_statement_and_keeps_the_connection(void **sta
         assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
         kept += opened() == before;
     }
-    assert_true(kept > 0); /* all of them, unless the machine took more than the 50 ms for cleaning up */
+    assert_int_equal(kept, 5);
 }
 
 static int sleep_long(cv_ctx *cx, void *arg)
@@ -149,7 +149,7 @@ static void rows_that_nobody_wants_are_cancelled(void **state)
     cv_rows *rows;
     int kept = 0;
     have_control(cx);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 100 && kept == 0; i++) { /* a busy machine may take more than the 50 ms for cleaning up */
         uint64_t before = opened();
         assert_ok(cx, cv_select(cx, &rows,
                                 "SELECT i, repeat('x', 20000), pg_sleep(CASE WHEN i > 5 THEN 100 ELSE 0 END)"
