@@ -1,0 +1,76 @@
+/* What the benchmarks of PostgreSQL share: the server and a table on it, bare sessions, medians and result lines. */
+#ifndef COVET_BENCH_PG_BENCH_H
+#define COVET_BENCH_PG_BENCH_H
+
+#include <covet/query.h>
+#include <covet/runtime.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static inline double now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static inline int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static inline double median(double *values, size_t count)
+{
+    qsort(values, count, sizeof *values, by_value);
+    return values[count / 2];
+}
+
+_Noreturn static inline void die(const char *what, const char *why)
+{
+    fprintf(stderr, "could not %s: %s\n", what, why);
+    exit(1);
+}
+
+/* The server of COVET_TEST_POSTGRES by its socket, with options for the URL. */
+static inline void server_url(char *url, size_t size, const char *options)
+{
+    const char *tcp = getenv("COVET_TEST_POSTGRES"), *folder = getenv("COVET_TEST_POSTGRES_SOCKET");
+    if (!tcp || !folder)
+        die("find PostgreSQL", "run it with tools/servers run postgres -- PROGRAM");
+    const char *port = strrchr(tcp, ':'), *name = strrchr(tcp, '/');
+    snprintf(url, size, "postgres://app@%.*s%s?host=%s%s", (int)(name - port), port, name, folder, options);
+}
+
+static inline PGconn *session_open(void)
+{
+    char url[512];
+    server_url(url, sizeof url, "");
+    PGconn *pg = PQconnectdb(url);
+    if (PQstatus(pg) != CONNECTION_OK)
+        die("connect", PQerrorMessage(pg));
+    return pg;
+}
+
+static inline void session_run(PGconn *pg, const char *sql)
+{
+    PGresult *result = PQexec(pg, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK)
+        die("prepare the table", PQerrorMessage(pg));
+    PQclear(result);
+}
+
+static inline void print_ratio(const char *bench, const char *what, const char *unit, double ours, const char *peer,
+                               double theirs, double wanted, int runs)
+{
+    printf("{\"bench\":\"%s\",\"what\":\"%s\",\"unit\":\"%s\",\"ours\":%.0f,\"peer\":\"%s\",\"theirs\":%.0f,"
+           "\"ratio\":%.3f,\"wanted\":%.2f,\"pass\":%s,\"runs\":%d}\n",
+           bench, what, unit, ours, peer, theirs, ours / theirs, wanted, ours / theirs >= wanted ? "true" : "false",
+           runs);
+}
+
+#endif
