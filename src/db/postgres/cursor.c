@@ -1,10 +1,9 @@
 /* Cursors: the rows of a statement, one at a time from the wire, or from memory when another statement needed the wire.
  *
- * The rows of a cursor come in this order, and each place may be empty:
- *     kept     copied into memory, for the sake of other statements
- *     ahead    read from the wire, not yet handed out (the first two when the cursor is made)
- *     wire     not read; conn->live is this cursor
- * then its end: it ends well, with the server's failure, or dropped, when a rollback took the rows away. */
+ * A quick read has few rows, which come as one result. Otherwise the rows of a cursor come in this order, and each
+ * place may be empty: kept     copied into memory, for the sake of other statements ahead    read from the wire, not
+ * yet handed out (the first two when the cursor is made) wire     not read; conn->live is this cursor then its end: it
+ * ends well, with the server's failure, or dropped, when a rollback took the rows away. */
 #include "db/postgres/postgres.h"
 #include <covet/fiber.h>
 #include <stdlib.h>
@@ -17,7 +16,8 @@ typedef enum cursor_end { ENDS_WELL, ENDS_FAILED, ENDS_DROPPED } cursor_end;
 struct cv__pg_cursor {
     cv__cursor base;
     cv_link link;
-    PGresult *described; /* the first result: holds the names */
+    PGresult *described; /* the first result: holds the names, and all rows of a quick read */
+    int whole_at, whole; /* the next of those rows, and their number */
     PGresult *row;       /* what the cells of the last fetch point into, unless it was kept */
     PGresult *ahead[2];
     int ahead_count;
@@ -243,8 +243,10 @@ static cv__pg_cursor *cursor_new(cv__pg_conn *conn, PGresult *first)
 /* A statement of one row is over when its second result has come, which is not waited for later then. */
 static int look_ahead(cv_ctx *cx, cv__pg_cursor *c)
 {
-    if (PQresultStatus(c->described) == PGRES_TUPLES_OK)
+    if (PQresultStatus(c->described) == PGRES_TUPLES_OK) {
+        c->whole = PQntuples(c->described);
         return end_wire(cx, c, c->described, false);
+    }
     c->ahead[0] = c->described;
     c->ahead_count = 1;
     int rc = read_wire(cx, c, false, &c->ahead[1]);
@@ -325,6 +327,10 @@ static int take_end(cv_ctx *cx, cv__pg_cursor *c, cv_result *ret_result)
 /* 1 with the cells of the next row set, 0 at the end. */
 static int take_row(cv_ctx *cx, cv__pg_cursor *c)
 {
+    if (c->whole_at < c->whole) {
+        cv__pg_columns_take(&c->columns, c->described, c->whole_at++);
+        return 1;
+    }
     if (c->kept_at < c->kept.len)
         return take_kept(cx, c);
     if (c->ahead_count == 0 && conn_of(c)->live == c) {

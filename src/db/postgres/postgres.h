@@ -287,6 +287,7 @@ typedef struct cv__pg_prepared {
     cv__cached_statement cached; /* first: the cache hands these out */
     char name[24];
     bool touches_session;
+    bool is_large; /* its answer is too large for a shared connection */
     int param_count;
     Oid *types;
     char *sql; /* NUL-terminated */

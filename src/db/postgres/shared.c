@@ -36,6 +36,9 @@ enum {
 #define RETRY_NS INT64_C(1000000000)
 /* libpq keeps the memory of large results: a line that had one is replaced. Large parameters do not come here. */
 #define RESULT_MAX_BYTES ((size_t)1 << 20)
+/* A statement with a larger answer has a connection of its own the next time: its neighbours wait while the answer
+ * comes, and the server works at one read a line. */
+#define LARGE_BYTES      ((size_t)64 << 10)
 #define PARAMS_MAX_BYTES ((size_t)64 << 10)
 /* Statements that left the cache stay on the server; a line with so many of them is replaced. */
 #define STALE_MAX 1000
@@ -216,6 +219,7 @@ static void take_read(line *l, quick_read *r, PGresult *result)
     bool outdated = PQresultStatus(result) == PGRES_FATAL_ERROR && cv__pg_is_outdated(result);
     pop(l);
     l->worn |= PQresultMemorySize(result) > RESULT_MAX_BYTES;
+    r->prepared->is_large |= PQresultMemorySize(result) > LARGE_BYTES;
     if (outdated)
         cv__statement_cache_remove(&l->conn->statements, &r->prepared->cached);
     if (r->result || aborted || outdated)
@@ -382,6 +386,8 @@ static int put(cv_ctx *cx, line *l, const cv__statement *statement, quick_read *
     if (params.bytes > PARAMS_MAX_BYTES)
         return 1;
     CV_TRY(cv__pg_prepared_need(cx, l->conn, statement, &params, &r->prepared, &fresh));
+    if (r->prepared->is_large)
+        return 1;
     if (fresh && r->prepared->touches_session) {
         free(r->prepared);
         return 1;

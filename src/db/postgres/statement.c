@@ -149,7 +149,7 @@ static int send_all(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statemen
         CV_TRY(rc);
         CV_TRY(read_pipeline(cx, conn, pending, p, fresh, ret_failure));
     }
-    if (!*ret_failure && !PQsetSingleRowMode(conn->pg))
+    if (!*ret_failure && !statement->quick && !PQsetSingleRowMode(conn->pg))
         return cv__pg_lost(cx, conn);
     return 0;
 }
