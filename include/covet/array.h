@@ -49,33 +49,33 @@ enum {
 };
 
 #define CV__RANGE(name, T)                                                                                             \
-    typedef struct name {                                                                                              \
+    typedef struct cv_##name {                                                                                         \
         T lower, upper;                                                                                                \
         uint8_t flags; /* CV_RANGE_... */                                                                              \
-    } name;                                                                                                            \
+    } cv_##name;                                                                                                       \
     typedef struct cv_opt_##name {                                                                                     \
-        name value;                                                                                                    \
+        cv_##name value;                                                                                               \
         bool set;                                                                                                      \
     } cv_opt_##name
 
-CV__RANGE(cv_i32_range, int32_t);
-CV__RANGE(cv_i64_range, int64_t);
-CV__RANGE(cv_decimal_range, cv_decimal);
-CV__RANGE(cv_time_range, cv_time);
-CV__RANGE(cv_date_range, cv_date);
+CV__RANGE(i32_range, int32_t);
+CV__RANGE(i64_range, int64_t);
+CV__RANGE(decimal_range, cv_decimal);
+CV__RANGE(time_range, cv_time);
+CV__RANGE(date_range, cv_date);
 
 #undef CV__RANGE
 
 /** Initialise a range: with its lower bound and without the upper one, as most are meant; with both; empty. */
-#define CV_RANGE(from, to)                                                                                             \
+#define CV_SPAN(from, to)                                                                                              \
     {                                                                                                                  \
         .lower = (from), .upper = (to), .flags = CV_RANGE_LOWER_INCLUSIVE                                              \
     }
-#define CV_RANGE_CLOSED(from, to)                                                                                      \
+#define CV_SPAN_CLOSED(from, to)                                                                                       \
     {                                                                                                                  \
         .lower = (from), .upper = (to), .flags = CV_RANGE_LOWER_INCLUSIVE | CV_RANGE_UPPER_INCLUSIVE                   \
     }
-#define CV_RANGE_NONE                                                                                                  \
+#define CV_SPAN_NONE                                                                                                   \
     {                                                                                                                  \
         .flags = CV_RANGE_EMPTY                                                                                        \
     }

@@ -18,7 +18,9 @@
  *         CV_UNIQUE_TOGETHER("title", "author"))
  *
  * CV_MODEL(T, table, ...) defines `const cv_model *T_model(void)`. A member whose C type does not fit the field macro
- * does not compile. Scalars are nullable when their C type is a cv_opt_...; texts, bytes and JSON with `.null = true`.
+ * does not compile. Scalars and ranges are nullable when their C type is a cv_opt_...; texts, bytes, JSON and arrays
+ * with
+ * `.null = true`. Any element of an array may be NULL.
  * A foreign key `author` uses two members: `author_id` (its type is that of the target's key, or the cv_opt_ form) and
  * `author`, a pointer that a query with select_related fills and that is NULL otherwise.
  *
@@ -48,6 +50,8 @@ typedef enum cv_field_kind {
     CV_FIELD_UUID,
     CV_FIELD_JSON,
     CV_FIELD_BINARY,
+    CV_FIELD_ARRAY, /* of what its member holds */
+    CV_FIELD_RANGE,
     CV_FIELD_FOREIGN_KEY,
     /* not columns: */
     CV_META_INDEX,
@@ -72,6 +76,21 @@ typedef enum cv_member {
     CV_MEMBER_DATE,
     CV_MEMBER_UUID,
     CV_MEMBER_JSON,
+    CV_MEMBER_BOOL_ARRAY,
+    CV_MEMBER_I16_ARRAY,
+    CV_MEMBER_I32_ARRAY,
+    CV_MEMBER_I64_ARRAY,
+    CV_MEMBER_F64_ARRAY,
+    CV_MEMBER_DECIMAL_ARRAY,
+    CV_MEMBER_STR_ARRAY,
+    CV_MEMBER_TIME_ARRAY,
+    CV_MEMBER_DATE_ARRAY,
+    CV_MEMBER_UUID_ARRAY,
+    CV_MEMBER_I32_RANGE,
+    CV_MEMBER_I64_RANGE,
+    CV_MEMBER_DECIMAL_RANGE,
+    CV_MEMBER_TIME_RANGE,
+    CV_MEMBER_DATE_RANGE,
     CV_MEMBER_OPT_BOOL,
     CV_MEMBER_OPT_I16,
     CV_MEMBER_OPT_I32,
@@ -81,6 +100,11 @@ typedef enum cv_member {
     CV_MEMBER_OPT_TIME,
     CV_MEMBER_OPT_DATE,
     CV_MEMBER_OPT_UUID,
+    CV_MEMBER_OPT_I32_RANGE,
+    CV_MEMBER_OPT_I64_RANGE,
+    CV_MEMBER_OPT_DECIMAL_RANGE,
+    CV_MEMBER_OPT_TIME_RANGE,
+    CV_MEMBER_OPT_DATE_RANGE,
 } cv_member;
 
 typedef enum cv_on_delete {
@@ -104,11 +128,11 @@ typedef struct cv_field {
     const char *column; /* NULL: the member's name */
     const char *label;  /* for messages and forms; NULL: the name */
     bool primary_key;   /* a key of the program's own, instead of CV_ID */
-    bool null;          /* texts, bytes, JSON: may be NULL */
+    bool null;          /* texts, bytes, JSON, arrays: may be NULL */
     bool unique;
     bool index;                /* foreign keys have one anyway */
-    uint32_t max_length;       /* text: in code points; CHAR needs one */
-    uint16_t digits;           /* decimal: all digits, 1..38 */
+    uint32_t max_length;       /* text: in code points; CHAR needs one; arrays of texts: of each */
+    uint16_t digits;           /* decimal, also in arrays and ranges: all digits, 1..38 */
     uint16_t places;           /* decimal: digits after the point */
     const char *min, *max;     /* numbers, dates: inclusive bounds, as text; checked by save and by the database */
     const char *default_value; /* as text; used by the database and for keys missing in a bound body */
@@ -212,6 +236,10 @@ CV_API bool cv_registry_next(const cv_registry *registry, size_t *position, cons
 #define CV_UUID(...)     CV__FIELD(CV_FIELD_UUID, CV__MEMBER_UUID, __VA_ARGS__, )
 #define CV_JSON(...)     CV__FIELD(CV_FIELD_JSON, CV__MEMBER_JSON, __VA_ARGS__, )
 #define CV_BINARY(...)   CV__FIELD(CV_FIELD_BINARY, CV__MEMBER_BYTES, __VA_ARGS__, )
+/** Arrays and ranges of what the member holds (array.h): cv_str_array tags, cv_date_range stay. Decimals need .digits
+ * and .places as in CV_DECIMAL. */
+#define CV_ARRAY(...) CV__FIELD(CV_FIELD_ARRAY, CV__MEMBER_ARRAY, __VA_ARGS__, )
+#define CV_RANGE(...) CV__FIELD(CV_FIELD_RANGE, CV__MEMBER_RANGE, __VA_ARGS__, )
 
 /** CV_FOREIGN_KEY(member, T, options): members `member_id` and `struct T *member`. */
 #define CV_FOREIGN_KEY(...) CV__FOREIGN_KEY(__VA_ARGS__, )
@@ -282,6 +310,30 @@ CV_API bool cv_registry_next(const cv_registry *registry, size_t *position, cons
     _Generic(CV__ADDRESS(member_name), cv_uuid * : CV_MEMBER_UUID, cv_opt_uuid * : CV_MEMBER_OPT_UUID)
 #define CV__MEMBER_JSON(member_name)  _Generic(CV__ADDRESS(member_name), cv_json * : CV_MEMBER_JSON)
 #define CV__MEMBER_BYTES(member_name) _Generic(CV__ADDRESS(member_name), cv_bytes * : CV_MEMBER_BYTES)
+#define CV__MEMBER_ARRAY(member_name)                                                                                  \
+    _Generic(CV__ADDRESS(member_name), cv_bool_array *                                                                 \
+             : CV_MEMBER_BOOL_ARRAY, cv_i16_array *                                                                    \
+             : CV_MEMBER_I16_ARRAY, cv_i32_array *                                                                     \
+             : CV_MEMBER_I32_ARRAY, cv_i64_array *                                                                     \
+             : CV_MEMBER_I64_ARRAY, cv_f64_array *                                                                     \
+             : CV_MEMBER_F64_ARRAY, cv_decimal_array *                                                                 \
+             : CV_MEMBER_DECIMAL_ARRAY, cv_str_array *                                                                 \
+             : CV_MEMBER_STR_ARRAY, cv_time_array *                                                                    \
+             : CV_MEMBER_TIME_ARRAY, cv_date_array *                                                                   \
+             : CV_MEMBER_DATE_ARRAY, cv_uuid_array *                                                                   \
+             : CV_MEMBER_UUID_ARRAY)
+#define CV__MEMBER_RANGE(member_name)                                                                                  \
+    _Generic(CV__ADDRESS(member_name), cv_i32_range *                                                                  \
+             : CV_MEMBER_I32_RANGE, cv_i64_range *                                                                     \
+             : CV_MEMBER_I64_RANGE, cv_decimal_range *                                                                 \
+             : CV_MEMBER_DECIMAL_RANGE, cv_time_range *                                                                \
+             : CV_MEMBER_TIME_RANGE, cv_date_range *                                                                   \
+             : CV_MEMBER_DATE_RANGE, cv_opt_i32_range *                                                                \
+             : CV_MEMBER_OPT_I32_RANGE, cv_opt_i64_range *                                                             \
+             : CV_MEMBER_OPT_I64_RANGE, cv_opt_decimal_range *                                                         \
+             : CV_MEMBER_OPT_DECIMAL_RANGE, cv_opt_time_range *                                                        \
+             : CV_MEMBER_OPT_TIME_RANGE, cv_opt_date_range *                                                           \
+             : CV_MEMBER_OPT_DATE_RANGE)
 #define CV__MEMBER_KEY(member_name)                                                                                    \
     _Generic(CV__ADDRESS(member_name), int16_t *: CV_MEMBER_I16, int32_t *: CV_MEMBER_I32, int64_t *: CV_MEMBER_I64,   \
         cv_opt_i16 *: CV_MEMBER_OPT_I16, cv_opt_i32 *: CV_MEMBER_OPT_I32, cv_opt_i64 *: CV_MEMBER_OPT_I64,             \

@@ -344,3 +344,28 @@ int cv__value_own(cv_arena *arena, cv_value *value)
     value->as.range.bounds = bounds;
     return 0;
 }
+
+/* ---- another width ---- */
+
+static int widen_array(cv_arena *arena, unsigned bits, cv_value *value)
+{
+    cv_array_view array = value->as.array;
+    cv__array_builder b = {.arena = arena, .element = array.element, .bits = bits};
+    CV_TRY(cv__array_reserve(&b, array.count));
+    for (size_t i = 0; i < array.count; i++)
+        CV_TRY(cv__array_add(&b, cv_array_at(array, i)));
+    return cv__array_take(&b, value);
+}
+
+int cv__packed_fit(cv_arena *arena, unsigned element, unsigned bits, cv_value *value)
+{
+    bool array = value->type == CV_TYPE_ARRAY;
+    if ((array ? value->as.array.element : value->as.range.element) != element)
+        return CV_E_TYPE;
+    if (element != CV_TYPE_I64 || (array ? value->as.array.bits : value->as.range.bits) == bits)
+        return cv__value_own(arena, value);
+    if (array)
+        return widen_array(arena, bits, value);
+    cv_range_view range = value->as.range;
+    return cv__range_make(arena, element, bits, cv_range_lower(range), cv_range_upper(range), range.flags, value);
+}

@@ -50,6 +50,10 @@ CV_CHECKED int cv__range_normal(cv_arena *arena, cv_range_view range, cv_range_v
 CV_CHECKED int cv__array_parse(cv_arena *arena, cv_str json, unsigned element, unsigned bits, cv_value *ret_value);
 CV_CHECKED int cv__range_parse(cv_arena *arena, cv_str json, unsigned element, unsigned bits, cv_value *ret_value);
 
+/** Give an array or range of `element` the width `bits`, in memory of the arena's, whatever it had before. CV_E_TYPE
+ * for another element, CV_E_RANGE for an integer that does not fit. */
+CV_CHECKED int cv__packed_fit(cv_arena *arena, unsigned element, unsigned bits, cv_value *value);
+
 /** Make what a value points to its own, in the arena; texts end with a NUL byte behind them. */
 CV_CHECKED int cv__value_own(cv_arena *arena, cv_value *value);
 

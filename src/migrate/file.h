@@ -48,7 +48,7 @@ typedef struct cv__type_word {
     const char *name;
     cv_type type;
 } cv__type_word;
-#define CV__TYPE_WORD_COUNT 11
+#define CV__TYPE_WORD_COUNT 13
 extern const cv__type_word cv__type_words[CV__TYPE_WORD_COUNT];
 
 /** "protect", "cascade", "set_null", in the order of cv_on_delete. */

@@ -6,9 +6,10 @@
 #define MAX_TEXT_LENGTH  10485760 /* what PostgreSQL allows for varchar */
 
 const cv__type_word cv__type_words[CV__TYPE_WORD_COUNT] = {
-    {"char", CV_TYPE_TEXT}, {"text", CV_TYPE_TEXT}, {"boolean", CV_TYPE_BOOL},    {"integer", CV_TYPE_I64},
-    {"float", CV_TYPE_F64}, {"date", CV_TYPE_DATE}, {"decimal", CV_TYPE_DECIMAL}, {"datetime", CV_TYPE_TIME},
-    {"uuid", CV_TYPE_UUID}, {"json", CV_TYPE_JSON}, {"binary", CV_TYPE_BYTES},
+    {"char", CV_TYPE_TEXT},   {"text", CV_TYPE_TEXT}, {"boolean", CV_TYPE_BOOL},    {"integer", CV_TYPE_I64},
+    {"float", CV_TYPE_F64},   {"date", CV_TYPE_DATE}, {"decimal", CV_TYPE_DECIMAL}, {"datetime", CV_TYPE_TIME},
+    {"uuid", CV_TYPE_UUID},   {"json", CV_TYPE_JSON}, {"binary", CV_TYPE_BYTES},    {"array", CV_TYPE_ARRAY},
+    {"range", CV_TYPE_RANGE},
 };
 
 const char *const cv__on_delete_words[3] = {"protect", "cascade", "set_null"};
@@ -57,6 +58,25 @@ static int take_decimal(const cv__taking *t, const cv__yaml_node *node, cv__colu
     return 0;
 }
 
+/* What an array or a range is made of. */
+static int take_element(const cv__taking *t, const cv__yaml_node *node, cv__column_type *type)
+{
+    static const char *const words[] = {"text", "boolean", "integer", "float", "date", "decimal", "datetime", "uuid"};
+    static const cv_type types[] = {CV_TYPE_TEXT, CV_TYPE_BOOL,    CV_TYPE_I64,  CV_TYPE_F64,
+                                    CV_TYPE_DATE, CV_TYPE_DECIMAL, CV_TYPE_TIME, CV_TYPE_UUID};
+    const cv__yaml_node *child;
+    size_t at;
+    CV_TRY(cv__take_child(t, node, "a column of this type", "of", &child));
+    CV_TRY(cv__take_kind(t, child, CV__YAML_SCALAR, "the type of the elements"));
+    CV_TRY(cv__take_word(t, cv__take_place(t, child), "type", child->text, words, 8, &at));
+    type->element = types[at];
+    bool ordered = types[at] == CV_TYPE_I64 || types[at] == CV_TYPE_DECIMAL || types[at] == CV_TYPE_TIME ||
+                   types[at] == CV_TYPE_DATE;
+    if (type->type == CV_TYPE_RANGE && !ordered)
+        return cv__fail_at(t->cx, cv__take_place(t, child), "there are no ranges of type %s", words[at]);
+    return 0;
+}
+
 static int take_type(const cv__taking *t, const cv__yaml_node *node, cv__column_type *ret_type)
 {
     const cv__yaml_node *child;
@@ -69,19 +89,25 @@ static int take_type(const cv__taking *t, const cv__yaml_node *node, cv__column_
     CV_TRY(cv__take_word(t, cv__take_place(t, child), "type", child->text, words, CV__TYPE_WORD_COUNT, &at));
     cv__column_type type = {.type = cv__type_words[at].type};
     bool is_char = strcmp(words[at], "char") == 0;
+    bool packed = type.type == CV_TYPE_ARRAY || type.type == CV_TYPE_RANGE;
+    CV_TRY(packed ? take_element(t, node, &type) : refuse_key(t, node, "of", words[at]));
+    cv_type inner = packed ? type.element : type.type;
     if (!is_char)
         CV_TRY(refuse_key(t, node, "max_length", words[at]));
-    if (type.type != CV_TYPE_I64)
+    if (inner != CV_TYPE_I64)
         CV_TRY(refuse_key(t, node, "bits", words[at]));
-    if (type.type != CV_TYPE_DECIMAL) {
+    if (inner != CV_TYPE_DECIMAL) {
         CV_TRY(refuse_key(t, node, "digits", words[at]));
         CV_TRY(refuse_key(t, node, "places", words[at]));
     }
     if (is_char)
         CV_TRY(take_char(t, node, &type));
-    if (type.type == CV_TYPE_I64)
+    if (inner == CV_TYPE_I64)
         CV_TRY(take_integer(t, node, &type));
-    if (type.type == CV_TYPE_DECIMAL)
+    if (type.type == CV_TYPE_RANGE && type.bits == 16)
+        return cv__fail_at(t->cx, cv__take_place(t, cv__yaml_get(node, "bits")),
+                           "a range of integers has 32 or 64 bits");
+    if (inner == CV_TYPE_DECIMAL)
         CV_TRY(take_decimal(t, node, &type));
     *ret_type = type;
     return 0;
@@ -112,8 +138,9 @@ static int take_references(const cv__taking *t, const cv__yaml_node *node, cv__c
 
 int cv__take_column(const cv__taking *t, const cv__yaml_node *node, cv__column *ret_column)
 {
-    static const char *const known[] = {"name", "type",     "max_length",  "bits",    "digits",     "places",
-                                        "null", "identity", "primary_key", "default", "references", NULL};
+    static const char *const known[] = {"name",    "type",       "of",   "max_length", "bits",
+                                        "digits",  "places",     "null", "identity",   "primary_key",
+                                        "default", "references", NULL};
     cv__column column = {.place = cv__take_place(t, node)};
     CV_TRY(cv__take_keys(t, node, "a column", known));
     CV_TRY(cv__take_name(t, node, "a column", "name", &column.name));
@@ -175,6 +202,8 @@ static int take_lookup(const cv__taking *t, const cv__yaml_node *node, const cv_
     if (check->lookup == CV__STARTSWITH && column->type.type != CV_TYPE_TEXT)
         return cv__fail_at(t->cx, cv__take_place(t, child), "only texts have the look-up \"startswith\"");
     bool unordered = column->type.type == CV_TYPE_JSON || column->type.type == CV_TYPE_BOOL;
+    if (column->type.element)
+        return cv__fail_at(t->cx, cv__take_place(t, child), "an array or a range cannot have a check");
     if (unordered && check->lookup != CV__EXACT && check->lookup != CV__IN)
         return cv__fail_at(t->cx, cv__take_place(t, child), "values of type %s have no order",
                            cv_type_name(column->type.type));

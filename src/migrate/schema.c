@@ -168,11 +168,12 @@ static unsigned bits_of(const cv__column_type *type)
 
 bool cv__type_equal(const cv__column_type *a, const cv__column_type *b)
 {
-    if (a->type != b->type)
+    if (a->type != b->type || a->element != b->element)
         return false;
-    if (a->type == CV_TYPE_I64)
+    cv_type inner = a->element ? a->element : a->type;
+    if (inner == CV_TYPE_I64)
         return bits_of(a) == bits_of(b);
-    if (a->type == CV_TYPE_DECIMAL)
+    if (inner == CV_TYPE_DECIMAL)
         return a->digits == b->digits && a->places == b->places;
     return a->type != CV_TYPE_TEXT || a->max_length == b->max_length;
 }

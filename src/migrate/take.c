@@ -124,7 +124,7 @@ int cv__take_value(const cv__taking *t, const cv__yaml_node *node, const char *w
         cv_error_hint(t->cx, "leave the key out; for the text, write \"null\" in quotes");
         return CV_E_MIGRATION;
     }
-    int rc = cv_value_convert(cv_ctx_arena(t->cx), cv_value_str(node->text), type->type, &value);
+    int rc = cv__column_convert(cv_ctx_arena(t->cx), cv_value_str(node->text), type, &value);
     if (rc == CV_E_NOMEM || rc == CV_E_LIMIT)
         return cv_fail(t->cx, rc, "could not read %s: out of memory", what);
     if (rc < 0 || !cv__value_fits(cv_ctx_arena(t->cx), value, type))

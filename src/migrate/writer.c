@@ -87,11 +87,18 @@ static void add_type(cv_buf *out, const cv__column_type *type)
     if (type->type == CV_TYPE_TEXT && !type->max_length)
         word++; /* "text" follows "char" */
     cv_buf_printf(out, ", type: %s", cv__type_words[word].name);
+    cv_type inner = type->type;
+    if (type->element) {
+        inner = type->element;
+        for (word = 1; cv__type_words[word].type != inner;) /* from "text" on */
+            word++;
+        cv_buf_printf(out, ", of: %s", cv__type_words[word].name);
+    }
     if (type->type == CV_TYPE_TEXT && type->max_length)
         cv_buf_printf(out, ", max_length: %u", type->max_length);
-    if (type->type == CV_TYPE_I64)
+    if (inner == CV_TYPE_I64)
         cv_buf_printf(out, ", bits: %u", type->bits ? type->bits : 64u);
-    if (type->type == CV_TYPE_DECIMAL)
+    if (inner == CV_TYPE_DECIMAL)
         cv_buf_printf(out, ", digits: %u, places: %u", type->digits, type->places);
 }
 

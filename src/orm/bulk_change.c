@@ -70,7 +70,7 @@ int cv_delete_all(cv_ctx *cx, cv_query *q, int64_t *ret_count)
 static int new_value(cv_ctx *cx, const cv__field_info *field, cv_value value, cv_value *ret_value)
 {
     char message[CV__MESSAGE_BYTES];
-    int rc = cv_value_convert(cv_ctx_arena(cx), value, field->type.type, ret_value);
+    int rc = cv__column_convert(cv_ctx_arena(cx), value, &field->type, ret_value);
     if (rc < 0)
         return cv_fail(cx, rc == CV_E_SYNTAX ? CV_E_TYPE : rc, "the field \"%s\" of model \"%s\" is of type %s: %s",
                        field->name, field->model->model->name, cv_type_name(field->type.type), cv_error_text(rc));

@@ -9,10 +9,46 @@ static bool is_meta(cv_field_kind kind)
     return kind >= CV_META_INDEX;
 }
 
+static bool is_array(cv_member member)
+{
+    return member >= CV_MEMBER_BOOL_ARRAY && member <= CV_MEMBER_UUID_ARRAY;
+}
+
+/* NULL by their pointer. */
 static bool is_text_like(cv_member member)
 {
     cv_member base = cv__member_base(member);
-    return base == CV_MEMBER_STR || base == CV_MEMBER_BYTES || base == CV_MEMBER_JSON;
+    return base == CV_MEMBER_STR || base == CV_MEMBER_BYTES || base == CV_MEMBER_JSON || is_array(base);
+}
+
+/* The type of what an array or range is made of. */
+static void set_element(const cv_field *f, cv__column_type *type)
+{
+    static const struct {
+        cv_member member;
+        cv_type element;
+        uint16_t bits;
+    } elements[] = {
+        {CV_MEMBER_BOOL_ARRAY, CV_TYPE_BOOL, 0},       {CV_MEMBER_I16_ARRAY, CV_TYPE_I64, 16},
+        {CV_MEMBER_I32_ARRAY, CV_TYPE_I64, 32},        {CV_MEMBER_I64_ARRAY, CV_TYPE_I64, 64},
+        {CV_MEMBER_F64_ARRAY, CV_TYPE_F64, 0},         {CV_MEMBER_DECIMAL_ARRAY, CV_TYPE_DECIMAL, 0},
+        {CV_MEMBER_STR_ARRAY, CV_TYPE_TEXT, 0},        {CV_MEMBER_TIME_ARRAY, CV_TYPE_TIME, 0},
+        {CV_MEMBER_DATE_ARRAY, CV_TYPE_DATE, 0},       {CV_MEMBER_UUID_ARRAY, CV_TYPE_UUID, 0},
+        {CV_MEMBER_I32_RANGE, CV_TYPE_I64, 32},        {CV_MEMBER_I64_RANGE, CV_TYPE_I64, 64},
+        {CV_MEMBER_DECIMAL_RANGE, CV_TYPE_DECIMAL, 0}, {CV_MEMBER_TIME_RANGE, CV_TYPE_TIME, 0},
+        {CV_MEMBER_DATE_RANGE, CV_TYPE_DATE, 0},
+    };
+    cv_member base = cv__member_base(f->member);
+    for (size_t i = 0; i < sizeof elements / sizeof elements[0]; i++) {
+        if (elements[i].member != base)
+            continue;
+        type->element = elements[i].element;
+        type->bits = elements[i].bits;
+    }
+    if (type->element == CV_TYPE_DECIMAL) {
+        type->digits = f->digits;
+        type->places = f->places;
+    }
 }
 
 static cv__column_type own_type(const cv_field *f)
@@ -54,6 +90,11 @@ static cv__column_type own_type(const cv_field *f)
     case CV_FIELD_BINARY:
         type.type = CV_TYPE_BYTES;
         break;
+    case CV_FIELD_ARRAY:
+    case CV_FIELD_RANGE:
+        type.type = f->kind == CV_FIELD_ARRAY ? CV_TYPE_ARRAY : CV_TYPE_RANGE;
+        set_element(f, &type);
+        break;
     default:
         type.bits = 64;
         break;
@@ -68,7 +109,8 @@ static void check_options(cv__compile *c, const cv__model_info *info, const cv_f
     if (f->kind == CV_FIELD_CHAR && !f->max_length)
         cv__finding(c->findings, "write CV_CHAR(name, .max_length = 100), or CV_TEXT for a text without a bound",
                     "model \"%s\": the field \"%s\" needs a maximum length", ABOUT(info, f));
-    if (f->kind == CV_FIELD_DECIMAL && (f->digits < 1 || f->digits > CV_DECIMAL_MAX_DIGITS || f->places > f->digits))
+    if ((f->kind == CV_FIELD_DECIMAL || own_type(f).element == CV_TYPE_DECIMAL) &&
+        (f->digits < 1 || f->digits > CV_DECIMAL_MAX_DIGITS || f->places > f->digits))
         cv__finding(c->findings, "write CV_DECIMAL(name, .digits = 8, .places = 2), with 1 to 38 digits in all",
                     "model \"%s\": the decimal \"%s\" cannot have %u digits with %u places", ABOUT(info, f), f->digits,
                     f->places);
@@ -261,7 +303,7 @@ static cv_value parse_declared(cv__compile *c, const cv__field_info *field, cons
 {
     cv_value value;
     char message[CV__MESSAGE_BYTES];
-    if (cv_value_convert(c->arena, cv_value_text(text), field->type.type, &value) < 0) {
+    if (cv__column_convert(c->arena, cv_value_text(text), &field->type, &value) < 0) {
         cv__finding(c->findings, NULL, "model \"%s\": the %s \"%s\" of the field \"%s\" is not of type %s",
                     field->model->model->name, what, text, field->name, cv_type_name(field->type.type));
         return CV_NULL;

@@ -1,5 +1,6 @@
 #include "orm/decode.h"
 #include "base/arena.h"
+#include "base/packed.h"
 #include "orm/member.h"
 
 #define LARGEST_BLOCK ((size_t)32 << 10)
@@ -105,6 +106,19 @@ static int put_text(cv__decoder *d, cv_str text, cv_str *member)
     return member->ptr ? 0 : no_memory(d);
 }
 
+/* In the width of the member, with everything it points to. */
+static int put_packed(cv__decoder *d, const cv__plan_column *column, cv_value value, void *at)
+{
+    const cv__column_type *type = &column->field->type;
+    int rc = cv__packed_fit(d->arena, type->element, type->bits, &value);
+    if (rc == CV_E_RANGE || rc == CV_E_TYPE)
+        return misfit(d->cx, column, rc, "has elements that the member cannot hold");
+    if (rc < 0)
+        return no_memory(d);
+    cv__member_put((cv_member)column->member, at, value);
+    return 0;
+}
+
 static int put_null(cv__decoder *d, const cv__plan_column *column, void *at)
 {
     CV_TRY(check_null(d->cx, column));
@@ -127,6 +141,8 @@ static int put(cv__decoder *d, const cv__plan_column *column, const cv_value *ce
     case CV_MEMBER_BYTES:
         return put_text(d, cell->as.text, at);
     default:
+        if (cell->type == CV_TYPE_ARRAY || cell->type == CV_TYPE_RANGE)
+            return put_packed(d, column, *cell, at);
         cv__member_put((cv_member)column->member, at, *cell);
         return 0;
     }

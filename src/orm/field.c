@@ -105,7 +105,7 @@ int cv__field_set(cv_ctx *cx, const cv__field_info *field, void *object, cv_valu
         return cv_fail(cx, CV_E_NOT_NULL, "the field \"%s\" of model \"%s\" cannot be NULL", field->name,
                        field->model->model->name);
     cv_value wanted;
-    int rc = cv_value_convert(cv_ctx_arena(cx), value, field->type.type, &wanted);
+    int rc = cv__column_convert(cv_ctx_arena(cx), value, &field->type, &wanted);
     if (rc < 0)
         return wrong_value(cx, field, rc);
     if (wanted.type == CV_TYPE_I64 && !fits_integer(field, wanted.as.i64))

@@ -228,6 +228,13 @@ static int add_comparison(condition *c, cv__expr **ret_node)
 
 /* ---- what fits what ---- */
 
+/* Engines compare these by their own forms: not at all here. */
+static bool is_document(const cv__field_info *field)
+{
+    cv_type type = field->type.type;
+    return type == CV_TYPE_JSON || type == CV_TYPE_ARRAY || type == CV_TYPE_RANGE;
+}
+
 static int lookup_fits(const condition *c)
 {
     const cv__field_info *field = c->path.field;
@@ -237,8 +244,8 @@ static int lookup_fits(const condition *c)
     if (is_text_lookup(lookup))
         fits = field->type.type == CV_TYPE_TEXT;
     else if (is_order_lookup(lookup))
-        fits = field->type.type != CV_TYPE_BOOL && field->type.type != CV_TYPE_JSON;
-    else if (field->type.type == CV_TYPE_JSON)
+        fits = field->type.type != CV_TYPE_BOOL && !is_document(field);
+    else if (is_document(field))
         fits = lookup == CV__ISNULL || (lookup == CV__EXACT && c->values[0].type == CV_TYPE_NULL);
     if (!fits)
         return cv_fail(c->q->cx, CV_E_TYPE, "the field \"%s\" of model \"%s\" is of type %s and has no look-up \"%s\"",

@@ -29,6 +29,16 @@ cv_member cv__member_base(cv_member member)
         return CV_MEMBER_DATE;
     case CV_MEMBER_OPT_UUID:
         return CV_MEMBER_UUID;
+    case CV_MEMBER_OPT_I32_RANGE:
+        return CV_MEMBER_I32_RANGE;
+    case CV_MEMBER_OPT_I64_RANGE:
+        return CV_MEMBER_I64_RANGE;
+    case CV_MEMBER_OPT_DECIMAL_RANGE:
+        return CV_MEMBER_DECIMAL_RANGE;
+    case CV_MEMBER_OPT_TIME_RANGE:
+        return CV_MEMBER_TIME_RANGE;
+    case CV_MEMBER_OPT_DATE_RANGE:
+        return CV_MEMBER_DATE_RANGE;
     default:
         return member;
     }

@@ -38,6 +38,46 @@ static inline cv_value cv__member_get(cv_member member, const void *at)
         return cv_value_date(*(const cv_date *)at);
     case CV_MEMBER_UUID:
         return cv_value_uuid(*(const cv_uuid *)at);
+    case CV_MEMBER_BOOL_ARRAY:
+        return cv_value_bool_array(*(const cv_bool_array *)at);
+    case CV_MEMBER_I16_ARRAY:
+        return cv_value_i16_array(*(const cv_i16_array *)at);
+    case CV_MEMBER_I32_ARRAY:
+        return cv_value_i32_array(*(const cv_i32_array *)at);
+    case CV_MEMBER_I64_ARRAY:
+        return cv_value_i64_array(*(const cv_i64_array *)at);
+    case CV_MEMBER_F64_ARRAY:
+        return cv_value_f64_array(*(const cv_f64_array *)at);
+    case CV_MEMBER_DECIMAL_ARRAY:
+        return cv_value_decimal_array(*(const cv_decimal_array *)at);
+    case CV_MEMBER_STR_ARRAY:
+        return cv_value_str_array(*(const cv_str_array *)at);
+    case CV_MEMBER_TIME_ARRAY:
+        return cv_value_time_array(*(const cv_time_array *)at);
+    case CV_MEMBER_DATE_ARRAY:
+        return cv_value_date_array(*(const cv_date_array *)at);
+    case CV_MEMBER_UUID_ARRAY:
+        return cv_value_uuid_array(*(const cv_uuid_array *)at);
+    case CV_MEMBER_I32_RANGE:
+        return cv_value_i32_range(at);
+    case CV_MEMBER_I64_RANGE:
+        return cv_value_i64_range(at);
+    case CV_MEMBER_DECIMAL_RANGE:
+        return cv_value_decimal_range(at);
+    case CV_MEMBER_TIME_RANGE:
+        return cv_value_time_range(at);
+    case CV_MEMBER_DATE_RANGE:
+        return cv_value_date_range(at);
+    case CV_MEMBER_OPT_I32_RANGE:
+        return ((const cv_opt_i32_range *)at)->set ? cv_value_i32_range(at) : cv_value_null();
+    case CV_MEMBER_OPT_I64_RANGE:
+        return ((const cv_opt_i64_range *)at)->set ? cv_value_i64_range(at) : cv_value_null();
+    case CV_MEMBER_OPT_DECIMAL_RANGE:
+        return ((const cv_opt_decimal_range *)at)->set ? cv_value_decimal_range(at) : cv_value_null();
+    case CV_MEMBER_OPT_TIME_RANGE:
+        return ((const cv_opt_time_range *)at)->set ? cv_value_time_range(at) : cv_value_null();
+    case CV_MEMBER_OPT_DATE_RANGE:
+        return ((const cv_opt_date_range *)at)->set ? cv_value_date_range(at) : cv_value_null();
     case CV_MEMBER_OPT_BOOL:
         return CV__GET_OPT(cv_opt_bool, cv_value_bool);
     case CV_MEMBER_OPT_I16:
@@ -69,6 +109,24 @@ static inline cv_value cv__member_get(cv_member member, const void *at)
         opt->set = !null;                                                                                              \
         if (!null)                                                                                                     \
             opt->value = (source);                                                                                     \
+    } while (0)
+
+/* Every array struct has the same members. */
+static inline void cv__member_put_array(void *at, cv_value value)
+{
+    cv_bool_array *array = (cv_bool_array *)at;
+    bool null = value.type == CV_TYPE_NULL;
+    array->items = null ? NULL : (bool *)(uintptr_t)value.as.array.items;
+    array->nulls = null ? NULL : (bool *)(uintptr_t)value.as.array.nulls;
+    array->count = null ? 0 : value.as.array.count;
+}
+
+/* The bounds lie side by side in the member, too. */
+#define CV__PUT_RANGE(type)                                                                                            \
+    do {                                                                                                               \
+        type *range = (type *)at;                                                                                      \
+        memcpy(at, value.as.range.bounds, 2 * sizeof range->lower);                                                    \
+        range->flags = value.as.range.flags;                                                                           \
     } while (0)
 
 /** Write a value of the member's own logical type, or NULL where the member can be NULL. Texts are not copied: they
@@ -118,6 +176,58 @@ static inline void cv__member_put(cv_member member, void *at, cv_value value)
     case CV_MEMBER_UUID:
         *(cv_uuid *)at = value.as.uuid;
         break;
+    case CV_MEMBER_BOOL_ARRAY:
+    case CV_MEMBER_I16_ARRAY:
+    case CV_MEMBER_I32_ARRAY:
+    case CV_MEMBER_I64_ARRAY:
+    case CV_MEMBER_F64_ARRAY:
+    case CV_MEMBER_DECIMAL_ARRAY:
+    case CV_MEMBER_STR_ARRAY:
+    case CV_MEMBER_TIME_ARRAY:
+    case CV_MEMBER_DATE_ARRAY:
+    case CV_MEMBER_UUID_ARRAY:
+        cv__member_put_array(at, value);
+        break;
+    case CV_MEMBER_I32_RANGE:
+        CV__PUT_RANGE(cv_i32_range);
+        break;
+    case CV_MEMBER_I64_RANGE:
+        CV__PUT_RANGE(cv_i64_range);
+        break;
+    case CV_MEMBER_DECIMAL_RANGE:
+        CV__PUT_RANGE(cv_decimal_range);
+        break;
+    case CV_MEMBER_TIME_RANGE:
+        CV__PUT_RANGE(cv_time_range);
+        break;
+    case CV_MEMBER_DATE_RANGE:
+        CV__PUT_RANGE(cv_date_range);
+        break;
+    case CV_MEMBER_OPT_I32_RANGE:
+        ((cv_opt_i32_range *)at)->set = !null;
+        if (!null)
+            CV__PUT_RANGE(cv_i32_range);
+        break;
+    case CV_MEMBER_OPT_I64_RANGE:
+        ((cv_opt_i64_range *)at)->set = !null;
+        if (!null)
+            CV__PUT_RANGE(cv_i64_range);
+        break;
+    case CV_MEMBER_OPT_DECIMAL_RANGE:
+        ((cv_opt_decimal_range *)at)->set = !null;
+        if (!null)
+            CV__PUT_RANGE(cv_decimal_range);
+        break;
+    case CV_MEMBER_OPT_TIME_RANGE:
+        ((cv_opt_time_range *)at)->set = !null;
+        if (!null)
+            CV__PUT_RANGE(cv_time_range);
+        break;
+    case CV_MEMBER_OPT_DATE_RANGE:
+        ((cv_opt_date_range *)at)->set = !null;
+        if (!null)
+            CV__PUT_RANGE(cv_date_range);
+        break;
     case CV_MEMBER_OPT_BOOL:
         CV__PUT_OPT(cv_opt_bool, value.as.boolean);
         break;
@@ -149,5 +259,6 @@ static inline void cv__member_put(cv_member member, void *at, cv_value value)
 }
 
 #undef CV__PUT_OPT
+#undef CV__PUT_RANGE
 
 #endif

@@ -100,11 +100,30 @@ static bool type_acceptable(cv_ctx *cx, const cv__field_info *field, cv_value va
     }
 }
 
+/* Each element, and a range as a whole. */
+static bool packed_acceptable(cv_ctx *cx, const cv__field_info *field, cv_value value, char *message)
+{
+    if (value.type == CV_TYPE_RANGE) {
+        cv_value lower = cv_range_lower(value.as.range), upper = cv_range_upper(value.as.range);
+        if (lower.type != CV_TYPE_NULL && upper.type != CV_TYPE_NULL && cv__value_compare(lower, upper) > 0)
+            return REFUSE("must not begin behind its end");
+        return (lower.type == CV_TYPE_NULL || type_acceptable(cx, field, lower, message)) &&
+               (upper.type == CV_TYPE_NULL || type_acceptable(cx, field, upper, message));
+    }
+    for (size_t i = 0; i < value.as.array.count; i++) {
+        cv_value element = cv_array_at(value.as.array, i);
+        if (element.type != CV_TYPE_NULL && !type_acceptable(cx, field, element, message))
+            return false;
+    }
+    return true;
+}
+
 bool cv__value_acceptable(cv_ctx *cx, const cv__field_info *field, cv_value value, char message[CV__MESSAGE_BYTES])
 {
     if (value.type == CV_TYPE_NULL)
         return field->null ? true : REFUSE("must not be null");
-    if (!type_acceptable(cx, field, value, message))
+    bool packed = value.type == CV_TYPE_ARRAY || value.type == CV_TYPE_RANGE;
+    if (packed ? !packed_acceptable(cx, field, value, message) : !type_acceptable(cx, field, value, message))
         return false;
     if (field->min.type != CV_TYPE_NULL && cv__value_compare(value, field->min) < 0)
         return REFUSE("must be at least %s", field->field->min);

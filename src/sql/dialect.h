@@ -95,6 +95,10 @@ typedef struct cv__dialect {
 extern const cv__dialect cv__dialect_sqlite;
 extern const cv__dialect cv__dialect_postgres;
 
+/** cv_value_convert to the type of a column: arrays and ranges also out of their JSON text, and out of others of the
+ * same element, in the arena. The codes are the same. */
+CV_CHECKED int cv__column_convert(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_value);
+
 /** Append an identifier quoted by SQL's rules ("a""b"); both engines share them. */
 void cv__add_identifier(cv_buf *out, cv_str name);
 

@@ -1,4 +1,5 @@
 #include "sql/dialect_common.h"
+#include "base/packed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,4 +122,19 @@ bool cv__packed_is_utf8(cv_value value)
             return false;
     }
     return true;
+}
+
+int cv__column_convert(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_value)
+{
+    unsigned bits = type->element == CV_TYPE_I64 && !type->bits ? 64 : type->bits;
+    if (value.type == CV_TYPE_NULL || (type->type != CV_TYPE_ARRAY && type->type != CV_TYPE_RANGE))
+        return cv_value_convert(arena, value, type->type, ret_value);
+    if (value.type == CV_TYPE_TEXT || value.type == CV_TYPE_JSON)
+        return type->type == CV_TYPE_ARRAY ? cv__array_parse(arena, value.as.text, type->element, bits, ret_value)
+                                           : cv__range_parse(arena, value.as.text, type->element, bits, ret_value);
+    if (value.type != type->type)
+        return CV_E_TYPE;
+    CV_TRY(cv__packed_fit(arena, type->element, bits, &value));
+    *ret_value = value;
+    return 0;
 }

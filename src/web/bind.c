@@ -76,6 +76,10 @@ static const char *wanted_name(cv_type type)
         return "a string with a UUID";
     case CV_TYPE_BYTES:
         return "a string in base64";
+    case CV_TYPE_ARRAY:
+        return "an array";
+    case CV_TYPE_RANGE:
+        return "an object with a range";
     default:
         return "a string";
     }
@@ -155,12 +159,33 @@ static int read_json(binding *b, cv_value *ret_value)
     return 1;
 }
 
+/* Arrays and ranges, out of their text. */
+static int read_packed(binding *b, const cv__field_info *field, cv_value *ret_value)
+{
+    cv_json json;
+    CV_TRY(cv_json_skip(&b->reader, &json.text));
+    int rc = cv__column_convert(cv_ctx_arena(b->cx), cv_value_json(json), &field->type, ret_value);
+    if (rc == 0)
+        return 1;
+    if (rc == CV_E_NOMEM || rc == CV_E_LIMIT)
+        return cv_fail(b->cx, rc, "could not read the body: %s", cv_error_text(rc));
+    if (rc == CV_E_RANGE)
+        return mistake(b, field->key, "is out of range");
+    if (rc == CV_E_UNSUPPORTED)
+        return mistake(b, field->key, "must have one dimension");
+    return mistake(b, field->key, "must be %s of %ss", wanted_name(field->type.type),
+                   cv_type_name(field->type.element));
+}
+
 static int read_value(binding *b, const cv__field_info *field, cv_value *ret_value)
 {
     cv_json_event event;
     CV_TRY(cv_json_peek(&b->reader, &event));
     if (field->type.type == CV_TYPE_JSON && !(event == CV_JSON_NULL && field->null))
         return read_json(b, ret_value);
+    if ((field->type.type == CV_TYPE_ARRAY && event == CV_JSON_ARRAY_START) ||
+        (field->type.type == CV_TYPE_RANGE && event == CV_JSON_OBJECT_START))
+        return read_packed(b, field, ret_value);
     if (event == CV_JSON_ARRAY_START || event == CV_JSON_OBJECT_START) {
         CV_TRY(cv_json_skip(&b->reader, NULL));
         return mistake(b, field->key, "must be %s, not %s", wanted_name(field->type.type), event_name(event));

@@ -55,12 +55,12 @@ static void typed_arrays_are_values(void **state)
 static void typed_ranges_are_values(void **state)
 {
     (void)state;
-    cv_i64_range range = CV_RANGE(3, 9);
+    cv_i64_range range = CV_SPAN(3, 9);
     cv_value value = CV_VALUE(&range);
     assert_int_equal(value.type, CV_TYPE_RANGE);
     assert_int_equal(cv_range_lower(value.as.range).as.i64, 3);
     assert_int_equal(cv_range_upper(value.as.range).as.i64, 9);
-    cv_date_range none = CV_RANGE_NONE;
+    cv_date_range none = CV_SPAN_NONE;
     assert_int_equal(cv_range_lower(CV_VALUE(&none).as.range).type, CV_TYPE_NULL);
     cv_decimal_range open = {.lower = cv_decimal_from_i64(1), .flags = CV_RANGE_UPPER_INFINITE};
     assert_int_equal(cv_range_lower(CV_VALUE(&open).as.range).type, CV_TYPE_DECIMAL);
@@ -213,7 +213,7 @@ static void they_are_described_in_few_words(void **state)
     cv_value_describe(&out, CV_VALUE(((cv_i32_array){items, 10, NULL})));
     assert_string_equal(out.data, "[1, 2, 3, 4, 5, 6, 7, 8, ...]");
     cv_buf_clear(&out);
-    cv_i32_range range = CV_RANGE_CLOSED(1, 2), none = CV_RANGE_NONE;
+    cv_i32_range range = CV_SPAN_CLOSED(1, 2), none = CV_SPAN_NONE;
     cv_value_describe(&out, CV_VALUE(&range));
     cv_value_describe(&out, CV_VALUE(&none));
     assert_string_equal(out.data, "[1,2]empty");

@@ -44,6 +44,14 @@ CASE(ranges_come_back_in_one_form, NOTHING)
 CASE(a_range_upside_down_is_refused, NOTHING)
 CASE(arrays_and_ranges_have_operators, CV_CAN_ARRAYS)
 
+/* models.c */
+CASE(the_least_object_comes_back, NOTHING)
+CASE(the_greatest_object_comes_back, NOTHING)
+CASE(lists_of_objects_come_back, NOTHING)
+CASE(a_range_comes_back_in_its_one_form, NOTHING)
+CASE(models_refuse_what_no_engine_should_hold, NOTHING)
+CASE(arrays_are_found_by_being_null, NOTHING)
+
 /* errors.c */
 CASE(what_is_not_there_is_an_invalid_statement, NOTHING)
 CASE(several_statements_in_one_text_are_refused, NOTHING)

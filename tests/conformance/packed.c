@@ -126,7 +126,7 @@ void case_ranges_come_back_in_one_form(suite *s)
 
 void case_a_range_upside_down_is_refused(suite *s)
 {
-    cv_i64_range range = CV_RANGE(5, 1);
+    cv_i64_range range = CV_SPAN(5, 1);
     const cv__column_type type = {.type = CV_TYPE_RANGE, .element = CV_TYPE_I64, .bits = 64};
     cv_value stored;
     make_column(s, &type);
@@ -139,7 +139,7 @@ void case_a_range_upside_down_is_refused(suite *s)
 void case_arrays_and_ranges_have_operators(suite *s)
 {
     int32_t items[] = {1, 2};
-    cv_i64_range range = CV_RANGE(1, 5);
+    cv_i64_range range = CV_SPAN(1, 5);
     cv_value value;
     assert_ok(s->cx, cv_scalar(s->cx, &value, "SELECT ARRAY[1, 2, 3] @> ?", ((cv_i32_array){items, 2, NULL})));
     assert_true(value.as.boolean);

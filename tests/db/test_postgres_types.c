@@ -385,14 +385,14 @@ static void ranges_reach_the_server_and_come_back(void **state)
 {
     (void)state;
     cv_ctx *cx = context();
-    cv_i32_range small = CV_RANGE(INT32_MIN, INT32_MAX);
-    cv_i64_range whole = CV_RANGE(-5, 7), empty = CV_RANGE_NONE;
+    cv_i32_range small = CV_SPAN(INT32_MIN, INT32_MAX);
+    cv_i64_range whole = CV_SPAN(-5, 7), empty = CV_SPAN_NONE;
     cv_i64_range open = {.lower = 3, .flags = CV_RANGE_LOWER_INCLUSIVE | CV_RANGE_UPPER_INFINITE};
     cv_i64_range all = {.flags = CV_RANGE_LOWER_INFINITE | CV_RANGE_UPPER_INFINITE};
     cv_decimal_range decimals = {
         .lower = decimal("1.5").as.decimal, .upper = decimal("2").as.decimal, .flags = CV_RANGE_UPPER_INCLUSIVE};
-    cv_time_range times = CV_RANGE(((cv_time){0}), ((cv_time){1}));
-    cv_date_range dates = CV_RANGE(((cv_date){0}), ((cv_date){31}));
+    cv_time_range times = CV_SPAN(((cv_time){0}), ((cv_time){1}));
+    cv_date_range dates = CV_SPAN(((cv_date){0}), ((cv_date){31}));
     sent_as(cx, CV_VALUE(&small), "int4range", "[-2147483648,2147483647)");
     sent_as(cx, CV_VALUE(&whole), "int8range", "[-5,7)");
     sent_as(cx, CV_VALUE(&empty), "int8range", "empty");

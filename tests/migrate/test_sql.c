@@ -88,6 +88,44 @@ static void values_are_written_as_they_are_stored(void **state)
     cv_ctx_free(cx);
 }
 
+static void arrays_and_ranges_have_columns_everywhere(void **state)
+{
+    (void)state;
+    static const char change[] =
+        OPERATIONS("  - create_table:\n"
+                   "      name: packs\n"
+                   "      columns:\n"
+                   "        - {name: a, type: array, of: text, default: \"[\\\"it's\\\", null]\"}\n"
+                   "        - {name: b, type: array, of: integer, bits: 32, default: \"[1, 2]\"}\n"
+                   "        - {name: c, type: array, of: decimal, digits: 8, places: 2, default: \"[]\"}\n"
+                   "        - {name: d, type: array, of: datetime, null: true}\n"
+                   "        - {name: e, type: range, of: integer, default: \"{\\\"lower\\\": 1, \\\"upper\\\": 5, "
+                   "\\\"bounds\\\": \\\"[]\\\"}\"}\n"
+                   "        - {name: f, type: range, of: date, default: \"{\\\"empty\\\": true}\"}\n"
+                   "        - {name: g, type: range, of: decimal, digits: 8, places: 2, null: true}\n");
+    cv_ctx *cx = cv_ctx_new(0);
+    cv_migrations *set = load_set(cx, SET(ONE("0001_x", change)));
+    assert_string_equal(sql_of(cx, set, "0001", "sqlite", true),
+                        "CREATE TABLE \"packs\" (\n"
+                        "    \"a\" TEXT_ARRAY_TEXT NOT NULL DEFAULT '[\"it''s\",null]',\n"
+                        "    \"b\" TEXT_ARRAY_I32 NOT NULL DEFAULT '[1,2]',\n"
+                        "    \"c\" TEXT_ARRAY_DECIMAL(8,2) NOT NULL DEFAULT '[]',\n"
+                        "    \"d\" TEXT_ARRAY_TIME,\n"
+                        "    \"e\" TEXT_RANGE_I64 NOT NULL DEFAULT '{\"lower\":1,\"upper\":6,\"bounds\":\"[)\"}',\n"
+                        "    \"f\" TEXT_RANGE_DATE NOT NULL DEFAULT '{\"empty\":true}',\n"
+                        "    \"g\" TEXT_RANGE_DECIMAL(8,2)\n);\n");
+    assert_string_equal(sql_of(cx, set, "0001", "postgres", true),
+                        "CREATE TABLE \"packs\" (\n"
+                        "    \"a\" text[] NOT NULL DEFAULT ARRAY['it''s', NULL]::text[],\n"
+                        "    \"b\" integer[] NOT NULL DEFAULT ARRAY[1, 2]::integer[],\n"
+                        "    \"c\" numeric(8,2)[] NOT NULL DEFAULT '{}'::numeric(8,2)[],\n"
+                        "    \"d\" timestamptz[],\n"
+                        "    \"e\" int8range NOT NULL DEFAULT int8range(1, 6, '[)'),\n"
+                        "    \"f\" daterange NOT NULL DEFAULT 'empty'::daterange,\n"
+                        "    \"g\" numrange\n);\n");
+    cv_ctx_free(cx);
+}
+
 static void every_operation_has_its_reverse(void **state)
 {
     (void)state;
@@ -203,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tables_may_refer_to_each_other),
         cmocka_unit_test(values_are_written_as_they_are_stored),
+        cmocka_unit_test(arrays_and_ranges_have_columns_everywhere),
         cmocka_unit_test(every_operation_has_its_reverse),
         cmocka_unit_test(raw_sql_is_for_the_engines_that_it_names),
         cmocka_unit_test(names_are_found_or_suggested),

@@ -52,6 +52,17 @@ struct badge {
 
 CV_MODEL(badge, "badges", CV_UUID(id, .primary_key = true), CV_BOOLEAN(valid))
 
+struct trip {
+    int64_t id;
+    cv_str_array tags;
+    cv_i16_array scores;
+    cv_date_range stay;
+    cv_opt_i64_range seats;
+};
+
+CV_MODEL(trip, "trips", CV_ID(id), CV_ARRAY(tags, .max_length = 5, .default_value = "[]"),
+         CV_ARRAY(scores, .null = true), CV_RANGE(stay), CV_RANGE(seats))
+
 static const cv__parser_limits limits = {.max_header_bytes = 16384, .max_headers = 100, .max_body_bytes = 1 << 20};
 
 static cv_ctx *cx;
@@ -68,6 +79,7 @@ static int setup(void **state)
     assert_ok(cx, cv_registry_add(cx, registry, "shop", owner_model()));
     assert_ok(cx, cv_registry_add(cx, registry, "shop", item_model()));
     assert_ok(cx, cv_registry_add(cx, registry, "shop", badge_model()));
+    assert_ok(cx, cv_registry_add(cx, registry, "shop", trip_model()));
     assert_ok(cx, cv_registry_check(cx, registry));
     cv_use_registry(cx, registry);
     memset(&item, 0, sizeof item);
@@ -181,6 +193,46 @@ static void test_every_type_is_read(void **state)
     assert_string_equal(item.status, "old");
     assert_int_equal(item.owner_id, 3);
     assert_null(item.owner);
+}
+
+static int bind_trip(const char *body, struct trip *trip)
+{
+    memset(trip, 0, sizeof *trip);
+    post_as("application/json", body, strlen(body));
+    return cv_bind_body(cx, &request, trip, trip);
+}
+
+static void test_arrays_and_ranges_are_read(void **state)
+{
+    (void)state;
+    struct trip trip;
+    assert_ok(cx, bind_trip("{\"tags\": [\"a\", null, \"\\u00e9\"], \"scores\": [1, -2],"
+                            " \"stay\": {\"lower\": \"2026-01-02\", \"upper\": \"2026-01-05\"},"
+                            " \"seats\": {\"lower\": 3, \"bounds\": \"(]\"}}",
+                            &trip));
+    assert_int_equal(trip.tags.count, 3);
+    assert_true(trip.tags.nulls[1]);
+    assert_string_equal(trip.tags.items[2].ptr, "\xc3\xa9");
+    assert_int_equal(trip.scores.items[1], -2);
+    assert_int_equal(trip.stay.upper.days - trip.stay.lower.days, 3);
+    assert_int_equal(trip.stay.flags, CV_RANGE_LOWER_INCLUSIVE);
+    assert_true(trip.seats.set);
+    assert_int_equal(trip.seats.value.flags, CV_RANGE_UPPER_INFINITE);
+    assert_ok(cx, bind_trip("{\"stay\": {\"empty\": true}, \"scores\": null, \"seats\": null}", &trip));
+    assert_int_equal(trip.tags.count, 0);
+    assert_non_null(trip.tags.items);
+    assert_null(trip.scores.items);
+    assert_false(trip.seats.set);
+    assert_string_equal(
+        mistakes(
+            bind_trip("{\"tags\": [1], \"scores\": [99999], \"stay\": [1], \"seats\": {\"lower\": \"x\"}}", &trip)),
+        "tags must be an array of texts; scores is out of range; stay must be an object with a range, not an array; "
+        "seats must be an object with a range of integers");
+    assert_string_equal(mistakes(bind_trip("{\"tags\": [\"too long\"], \"scores\": [[1]], \"stay\":"
+                                           " {\"lower\": \"2026-01-02\", \"upper\": \"2026-01-01\"}}",
+                                           &trip)),
+                        "scores must have one dimension; tags must be at most 5 characters long; stay must not begin "
+                        "behind its end");
 }
 
 static void test_missing_fields_take_defaults_or_stay_null(void **state)
@@ -454,6 +506,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_type_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_arrays_and_ranges_are_read, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing_fields_take_defaults_or_stay_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_null_is_taken_where_the_field_may_be_null, setup, teardown),
         cmocka_unit_test_setup_teardown(test_required_fields_are_named, setup, teardown),
