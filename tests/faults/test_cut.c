@@ -3,7 +3,7 @@
  * is leaked, and what was said about a transaction is true. */
 #include "fault_test.h"
 
-enum { MOST_MESSAGES = 400 };
+enum { MOST_MESSAGES = 400, READERS = 4 };
 
 static fault_test test;
 static bool available;
@@ -106,17 +106,40 @@ static int read_number(cv_ctx *cx, void *arg)
     return 0;
 }
 
-static int several_at_once(cv_ctx *cx)
+static int at_once(cv_ctx *cx, cv_fiber_fn *fn)
 {
-    cv_fiber *fibers[4];
+    cv_fiber *fibers[READERS];
     int rc = 0;
-    for (intptr_t i = 0; i < 4; i++)
-        assert_ok(cx, cv_spawn(cx, "reader", read_number, (void *)i, &fibers[i]));
-    for (int i = 0; i < 4; i++) {
+    for (intptr_t i = 0; i < READERS; i++)
+        assert_ok(cx, cv_spawn(cx, "reader", fn, (void *)i, &fibers[i]));
+    for (int i = 0; i < READERS; i++) {
         int one = cv_join(cx, fibers[i], NULL);
         rc = one < 0 ? one : rc;
     }
     return rc;
+}
+
+static int several_at_once(cv_ctx *cx)
+{
+    return at_once(cx, read_number);
+}
+
+/* The same over a connection that they share. */
+static int read_quickly(cv_ctx *cx, void *arg)
+{
+    cv_rows *rows = NULL;
+    int64_t wanted = (int64_t)(intptr_t)arg;
+    CV_TRY(cv_select_quick(cx, &rows, "SELECT ?::int8", wanted));
+    int rc = cv_rows_next(cx, rows);
+    if (rc == 1)
+        assert_int_equal(cv_rows_get(rows, 0).as.i64, wanted);
+    cv_rows_close(cx, rows);
+    return rc < 0 ? rc : 0;
+}
+
+static int shared_reads(cv_ctx *cx)
+{
+    return at_once(cx, read_quickly);
 }
 
 /* ---- cutting ---- */
@@ -155,7 +178,8 @@ typedef struct exchange {
 static bool cut_at(const exchange *e, cv_fault_rule rule)
 {
     int first = next_id;
-    assert_ok(test.cx, prepared_again(test.cx)); /* a connection is there, and warm */
+    assert_ok(test.cx, prepared_again(test.cx)); /* connections are there, and warm */
+    assert_ok(test.cx, shared_reads(test.cx));
     fault_set(&test, rule);
     int rc = e->run(test.cx);
     bool reached = fault_count(&test) > 0;
@@ -165,6 +189,7 @@ static bool cut_at(const exchange *e, cv_fault_rule rule)
     next_id = next_id < first + 3 ? first + 3 : next_id;
     fault_heal(&test);
     assert_ok(test.cx, prepared_again(test.cx)); /* at once */
+    assert_ok(test.cx, shared_reads(test.cx));
     assert_int_equal(cv_db_pool_stats(test.db, 0).borrowed, 0);
     return reached;
 }
@@ -203,6 +228,7 @@ CUT_CASE(simple_statement, 0, false)
 CUT_CASE(prepared_first, 0, false)
 CUT_CASE(prepared_again, 0, false)
 CUT_CASE(several_at_once, 0, false)
+CUT_CASE(shared_reads, 0, false)
 CUT_CASE(stream, 0, false)
 CUT_CASE(stopped_stream, 0, false)
 CUT_CASE(autocommit, 1, false)
@@ -247,7 +273,7 @@ static int set_up(void **state)
     (void)state;
     available = fault_set_up(&test, "cut");
     if (available)
-        fault_open_db(&test, &(cv_db_options){.max_connections = 6, .breaker_window = -1});
+        fault_open_db(&test, &(cv_db_options){.max_connections = 6, .breaker_window = -1, .shared_connections = 1});
     return 0;
 }
 
@@ -264,9 +290,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_each_message_of_simple_statement), cmocka_unit_test(at_each_message_of_prepared_first),
         cmocka_unit_test(at_each_message_of_prepared_again),   cmocka_unit_test(at_each_message_of_several_at_once),
-        cmocka_unit_test(at_each_message_of_stream),           cmocka_unit_test(at_each_message_of_stopped_stream),
-        cmocka_unit_test(at_each_message_of_autocommit),       cmocka_unit_test(at_each_message_of_transaction),
-        cmocka_unit_test(at_each_message_of_rolled_back),      cmocka_unit_test(at_each_message_of_connecting),
+        cmocka_unit_test(at_each_message_of_shared_reads),     cmocka_unit_test(at_each_message_of_stream),
+        cmocka_unit_test(at_each_message_of_stopped_stream),   cmocka_unit_test(at_each_message_of_autocommit),
+        cmocka_unit_test(at_each_message_of_transaction),      cmocka_unit_test(at_each_message_of_rolled_back),
+        cmocka_unit_test(at_each_message_of_connecting),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -83,6 +83,55 @@ static int in_a_query(cv_ctx *cx, const stop *how)
     return 0;
 }
 
+/* Neighbours on a connection that they share, each with a deadline of its own. */
+typedef struct neighbour {
+    int64_t deadline_ms, took_ms;
+    int rc;
+} neighbour;
+
+static int read_as_neighbour(cv_ctx *cx, void *arg)
+{
+    neighbour *n = arg;
+    cv_rows *rows = NULL;
+    int64_t start_ns = cv_now_ns(cx);
+    CV_WITHIN(cx, n->deadline_ms) n->rc = cv_select_quick(cx, &rows, "SELECT ?::int8", n->deadline_ms);
+    n->took_ms = (cv_now_ns(cx) - start_ns) / 1000000;
+    if (n->rc == 0) {
+        assert_int_equal(cv_rows_next(cx, rows), 1);
+        assert_int_equal(cv_rows_get(rows, 0).as.i64, n->deadline_ms);
+    }
+    cv_rows_close(cx, rows);
+    cv_error_clear(cx);
+    return 0;
+}
+
+static void read_together(cv_ctx *cx, neighbour *neighbours, size_t count)
+{
+    cv_fiber *fibers[8];
+    for (size_t i = 0; i < count; i++)
+        assert_ok(cx, cv_spawn(cx, "neighbour", read_as_neighbour, &neighbours[i], &fibers[i]));
+    for (size_t i = 0; i < count; i++)
+        assert_ok(cx, cv_join(cx, fibers[i], NULL));
+}
+
+static int in_shared_reads(cv_ctx *cx, const stop *how)
+{
+    neighbour warm[2] = {{FAULT_LIMIT_MS, 0, 0}, {FAULT_LIMIT_MS, 0, 0}};
+    neighbour frozen[3] = {{DEADLINE_MS, 0, 0}, {DEADLINE_MS / 3, 0, 0}, {DEADLINE_MS * 2, 0, 0}};
+    read_together(cx, warm, 2);
+    freeze(how);
+    read_together(cx, frozen, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(frozen[i].rc, CV_E_TIMEOUT);
+        assert_in_range(frozen[i].took_ms, frozen[i].deadline_ms - 2, FAULT_LIMIT_MS);
+    }
+    thaw(how);
+    read_together(cx, warm, 2); /* what was abandoned is not taken for theirs */
+    assert_int_equal(warm[0].rc, 0);
+    assert_int_equal(warm[1].rc, 0);
+    return 0;
+}
+
 static int in_a_stream(cv_ctx *cx, const stop *how)
 {
     cv_rows *rows = NULL;
@@ -187,6 +236,7 @@ static void check(const state_of *s, bool by_signal)
 FROZEN_CASE(while_idle, CV_E_TIMEOUT, NULL, CV_FAULT_EITHER)
 FROZEN_CASE(while_connecting, CV_E_TIMEOUT, NULL, CV_FAULT_EITHER)
 FROZEN_CASE(in_a_query, CV_E_TIMEOUT, "pg_sleep", CV_FAULT_CLIENT)
+FROZEN_CASE(in_shared_reads, 0, NULL, CV_FAULT_EITHER)
 FROZEN_CASE(in_a_stream, CV_E_TIMEOUT, NULL, CV_FAULT_SERVER)
 FROZEN_CASE(in_commit, CV_E_COMMIT_UNKNOWN, "COMMIT", CV_FAULT_EITHER)
 FROZEN_CASE(in_rollback, CV_E_VALIDATION, "ROLLBACK", CV_FAULT_EITHER)
@@ -203,7 +253,7 @@ static int set_up(void **state)
     test.watch = test_session_open(test.url);
     test_session_run(test.watch, "CREATE TABLE notes (id int PRIMARY KEY, text text)");
     assert_ok(test.cx, cv_fault_proxy_new(test.cx, test.url, NULL, &test.proxy));
-    fault_open_db(&test, &(cv_db_options){.max_connections = 4, .breaker_window = -1});
+    fault_open_db(&test, &(cv_db_options){.max_connections = 5, .breaker_window = -1, .shared_connections = 1});
     return 0;
 }
 
@@ -225,8 +275,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        BOTH(while_idle), BOTH(while_connecting), BOTH(in_a_query),   BOTH(in_a_stream),
-        BOTH(in_commit),  BOTH(in_rollback),      BOTH(at_hand_back),
+        BOTH(while_idle),  BOTH(while_connecting), BOTH(in_a_query),  BOTH(in_shared_reads),
+        BOTH(in_a_stream), BOTH(in_commit),        BOTH(in_rollback), BOTH(at_hand_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
