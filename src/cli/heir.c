@@ -14,6 +14,7 @@
 #include <covet/fiber.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,11 +219,11 @@ int cv__heir_start(cv_ctx *cx, const cv_app *app, const cv__handed *sockets, siz
 void cv__heir_is_ready(void)
 {
     const char *text = getenv(READY_VARIABLE);
-    int fd = text ? atoi(text) : -1;
-    if (fd < FIRST)
+    int64_t fd;
+    if (!text || cv_str_to_i64(cv_str_of(text), &fd) < 0 || fd < FIRST || fd > INT_MAX)
         return;
-    (void)!write(fd, "r", 1);
-    close(fd);
+    (void)!write((int)fd, "r", 1);
+    close((int)fd);
     unsetenv(READY_VARIABLE);
 }
 

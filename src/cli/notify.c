@@ -14,7 +14,7 @@ int cv__notify(const char *message)
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof to.sun_path)
         return path ? CV_E_INVALID : 0;
-    strcpy(to.sun_path, path);
+    memcpy(to.sun_path, path, strlen(path) + 1);
     if (path[0] == '@')
         to.sun_path[0] = '\0'; /* a name without a file */
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -1,5 +1,6 @@
 #include "db/breaker.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,6 +53,7 @@ bool cv__breaker_allows(cv__breaker *breaker, int64_t now_ns)
 /* Put a result in the place of the oldest one. */
 static void remember(cv__breaker *breaker, size_t places, bool ok)
 {
+    assert(places > 0);
     uint64_t *word = &breaker->failed[breaker->next / 64], bit = UINT64_C(1) << breaker->next % 64;
     if (breaker->count < places)
         breaker->count++;

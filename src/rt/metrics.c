@@ -79,8 +79,10 @@ static void on_tick(uv_timer_t *timer)
 
 static void register_lanes(cv_metrics *metrics, struct cv__rt_metrics *m)
 {
-    static const char *const labels[CV__LANES] = {
-        [CV_LANE_NAMES] = "lane=\"names\"", [CV_LANE_FILES] = "lane=\"files\"", [CV_LANE_CPU] = "lane=\"cpu\"", [CV_LANE_DATABASE] = "lane=\"database\""};
+    static const char *const labels[CV__LANES] = {[CV_LANE_NAMES] = "lane=\"names\"",
+                                                  [CV_LANE_FILES] = "lane=\"files\"",
+                                                  [CV_LANE_CPU] = "lane=\"cpu\"",
+                                                  [CV_LANE_DATABASE] = "lane=\"database\""};
     for (size_t i = 0; i < CV__LANES; i++)
         m->lanes[i] = (struct lane_gauges){
             .queued = cv_gauge_get(metrics, "covet_lane_queued", "Jobs that wait for a thread of the lane.", labels[i]),
