@@ -295,6 +295,30 @@ static void a_file_put_in_its_place_is_used(void **state)
     assert_int_equal(count_of(t->cx, "SELECT x FROM n"), 78);
 }
 
+static void the_log_of_a_file_put_in_its_place_is_left_alone(void **state)
+{
+    db_test *t = *state;
+    char wal[160];
+    struct stat info;
+    make_file(t);
+    assert_ok(t->cx, open_with(t, NULL));
+    assert_ok(t->cx, cv_exec(t->cx, NULL, "INSERT INTO n VALUES (2)"));
+    snprintf(wal, sizeof wal, "%s-wal", t->path);
+    assert_int_equal(unlink(t->path), 0);
+    unlink(wal);
+    sqlite3 *successor;
+    assert_int_equal(sqlite3_open(t->path, &successor), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(successor, "PRAGMA journal_mode = wal; CREATE TABLE fresh (x)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(stat(wal, &info), 0);
+    close_db(t);
+    assert_int_equal(stat(wal, &info), 0);
+    assert_int_equal(sqlite3_exec(successor, "INSERT INTO fresh VALUES (1)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(successor);
+    assert_ok(t->cx, open_with(t, NULL));
+    assert_int_equal(count_of(t->cx, "SELECT count(*) FROM fresh"), 1);
+}
+
 /* ---- many processes on a new file ---- */
 
 static void start_on_new_file(const char *url, int go_fd)
@@ -461,6 +485,7 @@ int main(void)
         CASE(a_name_of_memory_is_no_path),
         CASE(a_deleted_file_is_noticed_and_not_made_again),
         CASE(a_file_put_in_its_place_is_used),
+        CASE(the_log_of_a_file_put_in_its_place_is_left_alone),
         CASE(processes_that_start_on_a_new_file_at_once_all_succeed),
         CASE(pragmas_are_set_on_every_connection),
         CASE(what_a_statement_sets_is_put_back),

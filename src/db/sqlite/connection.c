@@ -320,6 +320,9 @@ void cv__sqlite_detach(cv__conn *head)
 int cv__sqlite_attach(cv_ctx *cx, void *shared, cv__conn *head)
 {
     (void)cx;
-    cv__sqlite_conn_of(head)->shared = shared;
+    cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
+    conn->shared = shared;
+    if (conn->shared->checkpointer) /* whoever has it counts its commits */
+        cv__sqlite_checkpointer_watch(conn->shared->checkpointer, conn->db);
     return 0;
 }

@@ -125,17 +125,21 @@ static int64_t now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static bool has_moved(const cv__sqlite_conn *conn)
+{
+    int moved = 0;
+    return !conn->shared->memory &&
+           sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
 /* Whoever deletes the file, or puts another one in its place, leaves the connections with one that nobody will find
  * again. A look at the name costs a system call, so it is not taken each time. */
 bool cv__sqlite_is_alive(cv__conn *head)
 {
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
-    if (conn->shared->memory)
-        return true;
     int64_t at_ns = now_ns();
     if (at_ns - conn->looked_at_ns < (int64_t)LOOK_MS * 1000000)
         return true;
     conn->looked_at_ns = at_ns;
-    int has_moved = 0;
-    return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) != SQLITE_OK || !has_moved;
+    return !has_moved(conn);
 }
