@@ -41,6 +41,8 @@ typedef struct cv_db_options {
     int breaker_percent;         /* so many per cent have to fail (50), */
     int64_t breaker_open_ms;     /* for connects to fail at once for so long (60,000), */
     int breaker_probes;          /* and then so many tries to decide how it goes on (10) */
+    int64_t long_transaction_ms; /* log transactions that are open for longer: 10,000; negative: never */
+    int64_t idle_transaction_ms; /* and those that run no statement for longer: 5,000; negative: never */
     size_t statement_cache;      /* prepared statements kept per connection: 1,000 */
     int64_t statement_lifetime_ms; /* PostgreSQL prepares a statement anew after that time: 3,600,000; -1: never */
     int statement_statistics;      /* 1: measure each statement (cv_db_statements, db_stats.h) */
@@ -58,11 +60,12 @@ typedef struct cv_db_options {
 /** Open a database by its URL:
  *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
  *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
- * folder) URL options: those of the pool (docs/pools.md), statement_cache, statement_lifetime (0: never),
- * statement_statistics=true, read_only=true, shared_connections, those of libpq (docs/postgresql.md), and for SQLite
- * those of docs/sqlite.md (mode, journal_mode, synchronous...); unknown ones are refused. One
- * connection is made and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing), CV_E_PERMISSION,
- * CV_E_NOT_A_DATABASE, CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a message. */
+ * folder) URL options: those of the pool (docs/pools.md), long_transaction, idle_transaction, statement_cache,
+ * statement_lifetime (0: never), statement_statistics=true, read_only=true, shared_connections, those of libpq
+ * (docs/postgresql.md), and for SQLite those of docs/sqlite.md (mode, journal_mode, synchronous...); unknown ones are
+ * refused. One connection is made and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing),
+ * CV_E_PERMISSION, CV_E_NOT_A_DATABASE, CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a
+ * message. */
 CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);
 
 /** Close all connections; those still borrowed are closed when they are given back (bounded wait: 5 s). NULL is

@@ -123,6 +123,24 @@ CV_API CV_CHECKED int cv_after_commit_robust(cv_ctx *cx, cv_tx_hook_fn *fn, void
  *  error that led to the rollback; after a deadline or cancellation its waits fail, unless CV_SHIELD allows them. */
 CV_API CV_CHECKED int cv_after_rollback(cv_ctx *cx, cv_tx_hook_fn *fn, void *arg);
 
+/* ---- open transactions ----
+ *
+ * A transaction that is open for longer than the option long_transaction of its database, or runs no statement for
+ * longer than idle_transaction, is logged once, with its fiber and its last statement, and counted. One whose fiber has
+ * not come back 50 ms after the deadline (it waits for something that no deadline ends, such as work on a lane) is
+ * taken from it: rolled back, its connection free; what the fiber asks of it afterwards is CV_E_TX_ABORTED. */
+typedef struct cv_open_transaction {
+    const char *fiber;    /* its name */
+    int64_t open_ms;      /* since its first statement */
+    int64_t idle_ms;      /* since its last one ended; 0 while one runs */
+    unsigned statements;  /* so far */
+    const char *last_sql; /* its beginning */
+} cv_open_transaction;
+
+/** The transactions that are open on the context's database, in this worker, the oldest first; in the context's arena.
+ *  CV_E_NO_DATABASE, CV_E_NOMEM. Does not suspend. */
+CV_API CV_CHECKED int cv_transactions_open(cv_ctx *cx, const cv_open_transaction **ret_list, size_t *ret_count);
+
 /* What the macros above expand to; not for direct use. */
 struct cv__atomic {
     cv_ctx *cx;

@@ -35,6 +35,7 @@ static int find_driver(cv_ctx *cx, const cv_url *url, const cv__driver **ret_dri
 static void free_database(cv_db *db)
 {
     cv__statement_cache_done(&db->raw_cache);
+    cv__tx_watch_done(&db->watch);
     cv__statement_stats_free(db->statement_stats);
     if (db->shared)
         db->driver->close(db->shared);
@@ -134,6 +135,7 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     db->options.pool_name = NULL;
     db->options.share = NULL;
     cv__write_lane_init(&db->lane);
+    cv__tx_watch_init(cx, &db->watch, &db->options);
     db->refs = 2;
     *ret_db = db;
     return 0;

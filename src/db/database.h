@@ -28,6 +28,7 @@ typedef struct cv__row_stream {
     bool borrowed;              /* the connection goes back at close */
     cv_link link;               /* among the open streams of the transaction */
     int level;                  /* of the atomic block in which it was opened */
+    struct cv_tx *root;         /* the transaction in which it was opened, while it is there; else NULL */
     struct cv_sandbox *sandbox; /* whose connection it is, opened outside atomic blocks; else NULL */
 } cv__row_stream;
 

@@ -22,6 +22,7 @@ struct cv_db {
     cv__statement_stats *statement_stats; /* NULL: not wanted */
     cv__statement_cache raw_cache;        /* translated raw statements (raw.c) */
     cv_sandbox *sandbox;                  /* everything runs in it, while there is one */
+    cv__tx_watch watch;
     cv__retry_budget retry_budget;
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */
     size_t refs;        /* one for each pool that is not drained, one for each raw statement under way */

@@ -30,6 +30,8 @@ static const struct common_option {
     {"shed_interval", DURATION, AT(shed_interval_ms), 0, MAX_DURATION_MS, false},
     {"leak_threshold", DURATION, AT(leak_threshold_ms), 0, MAX_DURATION_MS, true},
     {"forced_return", DURATION, AT(forced_return_ms), 0, MAX_DURATION_MS, true},
+    {"long_transaction", DURATION, AT(long_transaction_ms), 0, MAX_DURATION_MS, true},
+    {"idle_transaction", DURATION, AT(idle_transaction_ms), 0, MAX_DURATION_MS, true},
     {"breaker_window", NUMBER, AT(breaker_window), 0, MAX_WINDOW, true},
     {"breaker_percent", NUMBER, AT(breaker_percent), 1, 100, false},
     {"breaker_open", DURATION, AT(breaker_open_ms), 0, MAX_DURATION_MS, false},
@@ -168,6 +170,8 @@ static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options
     DEFAULT(o.shed_interval_ms, 1000);
     DEFAULT(o.leak_threshold_ms, -1);
     DEFAULT(o.forced_return_ms, -1);
+    DEFAULT(o.long_transaction_ms, 10000);
+    DEFAULT(o.idle_transaction_ms, 5000);
     DEFAULT(o.breaker_window, 100);
     DEFAULT(o.breaker_percent, 50);
     DEFAULT(o.breaker_open_ms, 60000);

@@ -64,11 +64,25 @@ static int fail_budget(cv_ctx *cx)
     return CV_E_RETRY_BUDGET;
 }
 
+static void count_reason(cv_ctx *cx, int code)
+{
+    char labels[64];
+    if (!cx->metrics)
+        return;
+    snprintf(labels, sizeof labels, "reason=\"%s\"", cv_error_name(code));
+    cv_counter_add(
+        cv_counter_get(cx->metrics, "covet_db_retries_total", "Further attempts, by what made them necessary.", labels),
+        1);
+}
+
 static int wait_and_forget(cv_ctx *cx, const cv_retry_options *options, int attempt, int code)
 {
     struct cv_db *db = cx->db;
-    if (db && !cv__retry_budget_spend(&db->retry_budget, cv_now_ns(cx)))
+    if (db && !cv__retry_budget_spend(&db->retry_budget, cv_now_ns(cx))) {
+        cv_counter_add(db->watch.retries_refused, 1);
         return fail_budget(cx);
+    }
+    count_reason(cx, code);
     int64_t pause_ms = pause_before(options, attempt);
     CV_LOG_DEBUG(cx->log, "trying again", CV_F("attempt", attempt + 1), CV_F("reason", cv_error_name(code)),
                  CV_F("pause_ms", pause_ms));

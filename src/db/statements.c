@@ -19,6 +19,15 @@ static void detach_from_transaction(cv__row_stream *stream)
         cv_list_remove(&stream->link);
 }
 
+static void finish(cv_ctx *cx, cv__row_stream *stream)
+{
+    if (stream->root)
+        cv__tx_work_begin(stream->root);
+    stream->cursor->driver->finish(cx, stream->cursor);
+    if (stream->root)
+        cv__tx_work_end(cx, stream->root);
+}
+
 static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
 {
     if (!stream->cursor)
@@ -26,7 +35,7 @@ static void drop_cursor(cv_ctx *cx, cv__row_stream *stream)
     if (stream->sandbox)
         cv__sandbox_finish(cx, stream->sandbox, stream->cursor);
     else if (!stream->conn || !stream->conn->revoked) /* else it goes with the connection */
-        stream->cursor->driver->finish(cx, stream->cursor);
+        finish(cx, stream);
     stream->cursor = NULL;
 }
 
@@ -39,6 +48,13 @@ static void end_measuring(const cv_ctx *cx, cv__row_stream *stream, bool failed)
     stream->stat = NULL;
 }
 
+static void cut_off(cv__row_stream *stream)
+{
+    stream->conn = NULL;
+    stream->root = NULL;
+    stream->level = CUT_OFF;
+}
+
 void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level)
 {
     cv_list_each (at, &root->streams) {
@@ -48,13 +64,28 @@ void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level)
         cv_list_remove(&stream->link);
         end_measuring(cx, stream, false);
         drop_cursor(cx, stream);
-        stream->conn = NULL;
-        stream->level = CUT_OFF;
+        cut_off(stream);
     }
 }
 
+size_t cv__tx_cut_streams(struct cv_tx *root, cv__cursor **ret_cursors, size_t max)
+{
+    size_t count = 0;
+    cv_list_each (at, &root->streams) {
+        cv__row_stream *stream = cv_list_entry(at, cv__row_stream, link);
+        cv_list_remove(&stream->link);
+        if (count < max)
+            ret_cursors[count] = stream->cursor;
+        count += stream->cursor != NULL;
+        stream->cursor = NULL;
+        cut_off(stream);
+    }
+    return count;
+}
+
 /* The connection for a statement; `*ret_root` is NULL when it was borrowed. */
-static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn **ret_conn, struct cv_tx **ret_root)
+static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql, cv__conn **ret_conn,
+                           struct cv_tx **ret_root)
 {
     struct cv_tx *root = cv__tx_root(cx, db);
     *ret_root = root;
@@ -63,6 +94,7 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn *
     if (!root)
         return cv__pool_acquire(cx, cv__db_pool(db, role), ret_conn);
     CV_TRY(cv__tx_enter(cx, root));
+    cv__tx_note_sql(root, sql);
     *ret_conn = root->conn;
     return 0;
 }
@@ -70,6 +102,8 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv__conn *
 /* The statement has ended with `rc`: note it where it ran. */
 static int settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc)
 {
+    if (root)
+        cv__tx_work_end(cx, root);
     if (rc < 0 && root)
         cv__tx_note_failure(root);
     if (!root && db->sandbox)
@@ -97,7 +131,7 @@ static int run_alone(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
 {
     cv__conn *conn;
     struct cv_tx *root;
-    CV_TRY(take_connection(cx, db, role, &conn, &root));
+    CV_TRY(take_connection(cx, db, role, statement->sql, &conn, &root));
     cv_result result = {0};
     cv__cursor *cursor = NULL;
     cv__conn_note_sql(conn, statement->sql);
@@ -177,14 +211,16 @@ static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
         if (shared <= 0)
             return shared;
     }
-    CV_TRY(take_connection(cx, db, role, &conn, &root));
+    CV_TRY(take_connection(cx, db, role, statement->sql, &conn, &root));
     *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root && !db->sandbox};
     cv_list_init(&ret_stream->link);
     cv__conn_note_sql(conn, statement->sql);
     int rc = conn->driver->execute(cx, conn, statement, &ret_stream->result, &ret_stream->cursor);
     if (rc == 0 && ret_stream->cursor) {
         if (root) {
+            cv__tx_work_end(cx, root);
             ret_stream->level = cx->tx->level;
+            ret_stream->root = root;
             cv_list_push_front(&root->streams, &ret_stream->link);
         }
         return root || !db->sandbox ? 0 : keep_in_sandbox(cx, db, ret_stream);
@@ -229,6 +265,12 @@ void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
 static int fetch(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
 {
     const cv__driver *driver = stream->cursor->driver;
+    if (stream->root) {
+        cv__tx_work_begin(stream->root);
+        int rc = driver->fetch(cx, stream->cursor, cells, &stream->result);
+        cv__tx_work_end(cx, stream->root);
+        return rc;
+    }
     if (!stream->sandbox)
         return driver->fetch(cx, stream->cursor, cells, &stream->result);
     CV_TRY(cv__sandbox_lock(cx, stream->sandbox));
@@ -252,8 +294,8 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
         return rc;
     }
     end_measuring(cx, stream, rc < 0);
-    if (rc < 0 && !stream->borrowed && cx->tx)
-        cv__tx_note_failure(cx->tx->root);
+    if (rc < 0 && stream->root)
+        cv__tx_note_failure(stream->root);
     cv__db_close_rows(cx, stream);
     return rc;
 }

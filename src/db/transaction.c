@@ -66,6 +66,7 @@ static int open_block(cv_ctx *cx, const cv_tx_options *options, struct cv_tx **r
     tx->former_deadline_ns = cv_ctx_deadline_ns(cx);
     if (options->timeout_ms > 0)
         cv_ctx_set_deadline_ns(cx, cv_now_ns(cx) + options->timeout_ms * 1000000);
+    tx->deadline_ns = cv_ctx_deadline_ns(cx);
     cx->tx = tx;
     *ret_tx = tx;
     return 0;
@@ -80,6 +81,7 @@ static void leave(cv_ctx *cx, struct cv_tx *tx, cv_tx_outcome outcome, cv_link *
     cx->tx = tx->outer;
     cv_ctx_restore_deadline_ns(cx, tx->former_deadline_ns);
     if (!tx->outer) {
+        cv__tx_watch_remove(tx, outcome);
         cv__tx_give_back(cx, tx);
         cv__outcome_tell(tx, outcome);
     }
@@ -90,7 +92,9 @@ static void leave(cv_ctx *cx, struct cv_tx *tx, cv_tx_outcome outcome, cv_link *
 static void roll_back(cv_ctx *cx, struct cv_tx *tx)
 {
     cv_link hooks;
+    cv__tx_work_begin(tx->root);
     cv__tx_undo(cx, tx);
+    cv__tx_work_end(cx, tx->root);
     leave(cx, tx, CV_TX_ROLLED_BACK, &hooks);
     cv__hooks_after_rollback(cx, &hooks);
 }
@@ -114,18 +118,24 @@ static int succeed(cv_ctx *cx, struct cv_tx *tx)
     return cv__hooks_after_commit(cx, &hooks);
 }
 
-/* Make it final. */
-static int finish(cv_ctx *cx, struct cv_tx *tx)
+static int commit(cv_ctx *cx, struct cv_tx *tx)
 {
-    if (tx->outer)
-        return cv__tx_commit(cx, tx);
-    CV_TRY(cv__hooks_before_commit(cx, tx));
-    if (tx->rollback_only)
-        return 0;
     if (tx->gid)
         return cv__tx_prepare(cx, tx);
     int rc = cv__tx_commit(cx, tx);
     return rc == CV_E_COMMIT_UNKNOWN ? cv__outcome_find(cx, tx) : rc;
+}
+
+/* Make it final. */
+static int finish(cv_ctx *cx, struct cv_tx *tx)
+{
+    int rc = tx->outer ? 0 : cv__hooks_before_commit(cx, tx);
+    if (rc < 0 || tx->rollback_only)
+        return rc;
+    cv__tx_work_begin(tx->root);
+    rc = commit(cx, tx);
+    cv__tx_work_end(cx, tx->root);
+    return rc;
 }
 
 /* The closing brace was reached. */

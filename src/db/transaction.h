@@ -8,12 +8,14 @@
  *     transaction.c   the life of a block: entering, ending, leaving early
  *     tx_server.c     what it does on its connection: begin, commit, undo
  *     outcome.c       what became of it, when the answer to COMMIT was lost
+ *     tx_watch.c      which are open, for how long; and those that outlast their deadline
  *     prepared.c      two-phase commit
  *     hooks.c         functions to be called before and after its end */
 #ifndef COVET_SRC_DB_TRANSACTION_H
 #define COVET_SRC_DB_TRANSACTION_H
 
 #include "db/db_driver.h"
+#include "db/tx_watch.h"
 
 struct cv_tx {
     struct cv_tx *outer; /* NULL for the root */
@@ -28,6 +30,8 @@ struct cv_tx {
     cv_db *db;
     cv__conn *conn; /* NULL until the first statement */
     cv_tx_options options;
+    int64_t deadline_ns; /* of the block */
+    cv__watched watched;
     int base;       /* savepoints of others below: 1 in a sandbox, where the root is a savepoint, too; else 0 */
     int begun;      /* how many blocks exist on the server */
     int start_code; /* why it could not begin */
@@ -41,7 +45,8 @@ struct cv_tx {
 /* --- tx_server.c --- */
 
 /** Make the context's transaction ready for a statement: borrow the connection, begin, set the savepoints that are
- *  missing. CV_E_TX_ABORTED when it cannot go on; errors of acquiring and beginning. Suspends. */
+ *  missing. CV_E_TX_ABORTED when it cannot go on; errors of acquiring and beginning. After success the connection is at
+ *  work, until cv__tx_work_end. Suspends. */
 CV_CHECKED int cv__tx_enter(cv_ctx *cx, struct cv_tx *root);
 
 /** Make final what the block did: COMMIT for the root, RELEASE for an inner one, nothing where nothing was begun.
@@ -80,6 +85,9 @@ void cv__outcome_tell(const struct cv_tx *root, cv_tx_outcome outcome);
 
 /** The open transaction of the context when it is on this database, its root; else NULL. */
 struct cv_tx *cv__tx_root(const cv_ctx *cx, const cv_db *db);
+
+/** Take the cursors from all open streams, at most `max`; the number of all. The streams fail from then on. */
+size_t cv__tx_cut_streams(struct cv_tx *root, cv__cursor **ret_cursors, size_t max);
 
 /** Close the streams opened at this level and deeper. */
 void cv__tx_close_streams(cv_ctx *cx, struct cv_tx *root, int level);

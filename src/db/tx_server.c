@@ -13,15 +13,16 @@ int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
     if (!root->lost)
         return 0;
     cv_fail(cx, CV_E_TX_ABORTED,
-            root->start_code < 0 ? "the transaction could not begin"
-                                 : "the transaction was rolled back by an earlier error");
+            root->start_code < 0    ? "the transaction could not begin"
+            : root->watched.expired ? "the transaction was rolled back: its deadline had passed"
+                                    : "the transaction was rolled back by an earlier error");
     cv_error_hint(cx, "leave the outermost atomic block; it can be tried again from its beginning");
     return CV_E_TX_ABORTED;
 }
 
 void cv__tx_note_failure(struct cv_tx *root)
 {
-    if (root->conn->broken || !root->conn->in_transaction)
+    if (!root->conn || root->conn->broken || !root->conn->in_transaction)
         root->lost = true;
 }
 
@@ -63,25 +64,36 @@ static int start(cv_ctx *cx, struct cv_tx *root)
 
 static int set_savepoint(cv_ctx *cx, struct cv_tx *root, int level)
 {
+    cv_counter_add(root->db->watch.savepoints, 1);
     int rc = root->conn->driver->savepoint(cx, root->conn, on_server(root, level));
     if (rc < 0)
         cv__tx_note_failure(root);
     return rc;
 }
 
-int cv__tx_enter(cv_ctx *cx, struct cv_tx *root)
+static int enter(cv_ctx *cx, struct cv_tx *root)
 {
-    CV_TRY(cv__tx_check(cx, root));
-    CV_TRY(cv__wait_check(cx, "run the statement"));
     if (root->begun == 0) {
         root->start_code = start(cx, root);
         root->lost = root->start_code < 0;
         CV_TRY(root->start_code);
         root->begun = 1;
+        cv__tx_watch_add(cx, root);
     }
     for (; root->begun <= cx->tx->level; root->begun++)
         CV_TRY(set_savepoint(cx, root, root->begun));
     return 0;
+}
+
+int cv__tx_enter(cv_ctx *cx, struct cv_tx *root)
+{
+    CV_TRY(cv__tx_check(cx, root));
+    CV_TRY(cv__wait_check(cx, "run the statement"));
+    cv__tx_work_begin(root);
+    int rc = enter(cx, root);
+    if (rc < 0)
+        cv__tx_work_end(cx, root);
+    return rc;
 }
 
 static int release(cv_ctx *cx, struct cv_tx *tx)
@@ -118,6 +130,7 @@ int cv__tx_prepare(cv_ctx *cx, struct cv_tx *root)
     if (cv__hooks_wait_for_commit(root))
         return cv_fail(cx, CV_E_STATE, "cannot prepare a transaction that has hooks for after its commit");
     CV_TRY(cv__tx_enter(cx, root));
+    cv__tx_work_end(cx, root);
     cv__tx_close_streams(cx, root, 0);
     return root->conn->driver->prepare_transaction(cx, root->conn, root->gid);
 }
@@ -136,7 +149,7 @@ void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
 {
     struct cv_tx *root = tx->root;
     cv__conn *conn = root->conn;
-    if (root->begun <= tx->level || !conn)
+    if (root->begun <= tx->level || !conn || conn->revoked)
         return;
     cv_error *first = cv_error_take(cx);
     bool failed = false;
