@@ -223,6 +223,7 @@ static const struct {
     {CV__PG_OID_ARRAY, cv__pg_decode_array},
     {CV__PG_INT2VECTOR, cv__pg_decode_array},
     {CV__PG_OIDVECTOR, cv__pg_decode_array},
+    {CV__PG_XID8, decode_int8},
     {CV__PG_XML, decode_text},
     {CV__PG_VOID, decode_void},
 };
@@ -232,10 +233,12 @@ cv__pg_decode_fn *cv__pg_decoder(Oid type)
     for (size_t i = 0; i < sizeof decoders / sizeof decoders[0]; i++)
         if (decoders[i].type == type)
             return decoders[i].decode;
-    return cv__pg_range_decoder(type);
+    cv__pg_decode_fn *decode = cv__pg_range_decoder(type);
+    return decode ? decode : cv__pg_textual_decoder(type);
 }
 
 bool cv__pg_needs_arena(Oid type)
 {
-    return cv__pg_decoder(type) == cv__pg_decode_array || cv__pg_range_decoder(type) != NULL;
+    return cv__pg_decoder(type) == cv__pg_decode_array || cv__pg_range_decoder(type) != NULL ||
+           cv__pg_textual_decoder(type) != NULL;
 }

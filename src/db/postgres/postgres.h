@@ -256,6 +256,11 @@ cv__pg_decode_fn *cv__pg_decoder(Oid type);
 /** Whether the decoder of the type takes an arena; others may be given NULL. */
 bool cv__pg_needs_arena(Oid type);
 
+/* --- textual.c --- */
+
+/** The decoder of a type that comes as the text that the server would write, or NULL. */
+cv__pg_decode_fn *cv__pg_textual_decoder(Oid type);
+
 /* --- packed.c: arrays and ranges --- */
 
 /** Arrays, by the type of the elements that they name; one dimension, else CV_E_UNSUPPORTED. */
