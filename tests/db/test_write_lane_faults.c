@@ -131,6 +131,33 @@ static void each_is_told_when_the_disk_fails_for_good(void **state)
     assert_int_equal(count_of(cx, "SELECT count(*) FROM n"), WRITERS);
 }
 
+static int fail_deletes(watched_vfs *vfs, watched_call call)
+{
+    (void)vfs;
+    return call == WATCHED_DELETE ? SQLITE_IOERR_DELETE : SQLITE_OK;
+}
+
+static void nobody_is_run_again_when_a_journal_leaves_it_open_what_was_committed(void **state)
+{
+    fault_test *t = *state;
+    cv_ctx *cx = t->db.cx;
+    job jobs[WRITERS];
+    cv_fiber *fibers[WRITERS];
+    char url[320];
+    cv_db_close(cx, t->db.db);
+    snprintf(url, sizeof url, "%s?journal_mode=delete", t->db.url);
+    assert_ok(cx, cv_db_open(cx, url, NULL, &t->db.db));
+    cv_use_db(cx, t->db.db);
+    number(jobs, 0);
+    t->vfs.before = fail_deletes;
+    start_all(cx, insert_one, jobs, fibers);
+    join_all(cx, fibers);
+    t->vfs.before = NULL;
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(jobs[i].rc, CV_E_COMMIT_UNKNOWN);
+    assert_int_equal(t->db.db->lane.lost_total, 0);
+}
+
 static void who_runs_out_of_time_in_a_commit_is_told_that_nobody_knows(void **state)
 {
     fault_test *t = *state;
@@ -312,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(a_commit_that_fails_once_is_made_up_for_one_by_one),
         CASE(each_is_told_when_the_disk_fails_for_good),
+        CASE(nobody_is_run_again_when_a_journal_leaves_it_open_what_was_committed),
         CASE(who_runs_out_of_time_in_a_commit_is_told_that_nobody_knows),
         CASE(who_is_cancelled_in_a_commit_that_ends_soon_has_its_result),
         CASE(writes_gather_while_a_commit_is_under_way),

@@ -36,9 +36,40 @@ int cv__sqlite_begin(cv_ctx *cx, cv__conn *head, const cv_tx_options *options)
     return run_cached(cx, head, options->read_only ? "BEGIN" : "BEGIN IMMEDIATE", "begin a transaction");
 }
 
+/* With a rollback journal the commit is the end of the journal: when it is deleted, cut or overwritten, but that this
+ * lasts could not be made sure, nobody knows. A WAL is not read beyond the last commit that was made sure. */
+static bool may_be_committed(const cv__sqlite_conn *conn)
+{
+    const char *mode = conn->shared->journal_mode;
+    if (conn->shared->memory || strcmp(mode, "wal") == 0)
+        return false;
+    switch (sqlite3_extended_errcode(conn->db)) {
+    case SQLITE_IOERR_DELETE:
+    case SQLITE_IOERR_DIR_FSYNC:
+    case SQLITE_IOERR_TRUNCATE:
+        return true;
+    case SQLITE_IOERR_FSYNC:
+    case SQLITE_IOERR_WRITE:
+        return strcmp(mode, "delete") != 0;
+    default:
+        return false;
+    }
+}
+
+static int fail_commit(cv_ctx *cx, const cv__sqlite_conn *conn, int rc)
+{
+    if (!may_be_committed(conn))
+        return rc;
+    cv_fail(cx, CV_E_COMMIT_UNKNOWN, "the disk failed in the last step of the commit");
+    cv_error_hint(cx, "look whether the changes are there before making them again");
+    return CV_E_COMMIT_UNKNOWN;
+}
+
 int cv__sqlite_commit(cv_ctx *cx, cv__conn *head)
 {
-    CV_TRY(run_cached(cx, head, "COMMIT", "commit the transaction"));
+    int rc = run_cached(cx, head, "COMMIT", "commit the transaction");
+    if (rc < 0)
+        return fail_commit(cx, cv__sqlite_conn_of(head), rc);
     cv__sqlite_record_committed(cx, cv__sqlite_conn_of(head));
     return 0;
 }
