@@ -185,11 +185,14 @@ static void rows_that_are_held_too_long_end(void **state)
     db_test *t = *state;
     cv_rows *rows;
     open_with_forced_return(t);
-    assert_ok(t->cx, cv_select(t->cx, &rows, "SELECT 1 UNION ALL SELECT 2"));
+    assert_ok(t->cx, cv_select(t->cx, &rows, "SELECT hex(zeroblob(500)) UNION ALL SELECT 2"));
     assert_int_equal(cv_rows_next(t->cx, rows), 1);
+    cv_str text = cv_rows_get(rows, 0).as.text;
     while (cv_db_pool_stats(t->db, 0).revoked_total == 0)
         assert_ok(t->cx, cv_sleep_ms(t->cx, 1));
     assert_int_equal(cv_db_pool_stats(t->db, 0).borrowed, 0);
+    assert_int_equal(text.len, 1000); /* the row at hand stays readable */
+    assert_int_equal(strspn(text.ptr, "0"), 1000);
     assert_fails(t->cx, cv_rows_next(t->cx, rows), CV_E_LOAN_REVOKED, "taken back");
     cv_rows_close(t->cx, rows);
 }

@@ -203,7 +203,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *schema, int frames)
 
 void cv__sqlite_checkpointer_watch(cv__sqlite_checkpointer *checkpointer, sqlite3 *db)
 {
-    sqlite3_wal_hook(db, on_commit, checkpointer);
+    sqlite3_wal_hook(db, checkpointer ? on_commit : NULL, checkpointer);
 }
 
 static int checkpoint_in_fiber(cv_ctx *cx, void *arg)

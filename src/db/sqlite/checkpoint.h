@@ -27,7 +27,7 @@ cv__sqlite_checkpointer *cv__sqlite_checkpointer_new(const cv_ctx *cx, const cv_
 /** The database is gone. What is under way goes on and ends by itself. NULL allowed. */
 void cv__sqlite_checkpointer_close(cv__sqlite_checkpointer *checkpointer);
 
-/** Have the commits of a connection counted, instead of SQLite's own checkpoints. */
+/** Have the commits of a connection counted, instead of SQLite's own checkpoints; NULL: not any more. */
 void cv__sqlite_checkpointer_watch(cv__sqlite_checkpointer *checkpointer, sqlite3 *db);
 
 /** After a call that may have committed: begin a checkpoint when it is time. In a fiber another one is spawned; in the

@@ -300,29 +300,48 @@ int cv__sqlite_reset(cv_ctx *cx, cv__conn *head)
 }
 
 /* Inside a call, which may be suspended, only an interrupt is safe; its borrower then lets go. */
+/* Rows that were prepared and not handed out. A row that was handed out stays until its borrower asks for the next: its
+ * texts are in the statement's memory, and somebody may be reading them. */
+static void drop_unread_rows(cv__sqlite_conn *conn)
+{
+    cv_list_each (at, &conn->open_statements) {
+        cv__sqlite_statement *statement = cv_list_entry(at, cv__sqlite_statement, open_link);
+        if (!statement->row_ready)
+            continue;
+        sqlite3_reset(statement->handle);
+        statement->row_ready = statement->running = false;
+    }
+}
+
 void cv__sqlite_sever(cv_ctx *cx, cv__conn *head)
 {
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
     if (conn->cx || conn->on_lane) {
+        atomic_store(&conn->stop_on_lane, true);
         sqlite3_interrupt(conn->db);
         return;
     }
-    drop_open_statements(conn);
+    drop_unread_rows(conn);
     if (head->in_transaction)
         (void)cv__sqlite_rollback(cx, head);
 }
 
 void cv__sqlite_detach(cv__conn *head)
 {
-    cv__sqlite_turn_leave(cv__sqlite_conn_of(head));
+    cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
+    cv__sqlite_turn_leave(conn);
+    cv__statement_cache_report(&conn->cache, NULL);
+    if (conn->shared->checkpointer)
+        cv__sqlite_checkpointer_watch(NULL, conn->db);
 }
 
 int cv__sqlite_attach(cv_ctx *cx, void *shared, cv__conn *head)
 {
-    (void)cx;
     cv__sqlite_conn *conn = cv__sqlite_conn_of(head);
+    (void)cx;
     conn->shared = shared;
-    if (conn->shared->checkpointer) /* whoever has it counts its commits */
+    cv__statement_cache_report(&conn->cache, &((cv__sqlite_shared *)shared)->statements);
+    if (conn->shared->checkpointer)
         cv__sqlite_checkpointer_watch(conn->shared->checkpointer, conn->db);
     return 0;
 }
