@@ -132,6 +132,7 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     cv__pool_stats_start(&db->readers);
     if (db->writers.max > 0)
         cv__pool_stats_start(&db->writers);
+    cv__statement_metrics_start(db, cv__main_ctx(cx));
     db->options.pool_name = NULL;
     db->options.share = NULL;
     cv__write_lane_init(&db->lane);
@@ -189,6 +190,7 @@ void cv_db_close(cv_ctx *cx, cv_db *db)
         return;
     if (cx->db == db)
         cx->db = NULL;
+    cv__statement_metrics_stop(db);
     cv__waiter closer;
     cv__waiter_init(cx, &closer);
     db->closer = &closer;

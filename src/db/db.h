@@ -12,16 +12,19 @@
 #include "db/write_lane.h"
 #include "rt/wait.h"
 
+typedef struct cv__statement_metrics cv__statement_metrics;
+
 struct cv_db {
     const cv__driver *driver;
     void *shared;
     cv_db_options options;
     cv__pool readers;
-    cv__pool writers;                     /* max 0: writers share the readers */
-    cv__write_lane lane;                  /* of autocommit writes, where the engine groups them */
-    cv__statement_stats *statement_stats; /* NULL: not wanted */
-    cv__statement_cache raw_cache;        /* translated raw statements (raw.c) */
-    cv_sandbox *sandbox;                  /* everything runs in it, while there is one */
+    cv__pool writers;                         /* max 0: writers share the readers */
+    cv__write_lane lane;                      /* of autocommit writes, where the engine groups them */
+    cv__statement_metrics *statement_metrics; /* NULL: there is no registry */
+    cv__statement_stats *statement_stats;     /* NULL: not wanted */
+    cv__statement_cache raw_cache;            /* translated raw statements (raw.c) */
+    cv_sandbox *sandbox;                      /* everything runs in it, while there is one */
     cv__tx_watch watch;
     cv__retry_budget retry_budget;
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */
@@ -32,6 +35,10 @@ struct cv_db {
 /** Keep a database's memory beyond its closing. `cv__db_unref` may free it. */
 void cv__db_ref(cv_db *db);
 void cv__db_unref(cv_db *db);
+
+/** Show what is counted of prepared statements, from now on; stopped by closing. A second stop has no effect. */
+void cv__statement_metrics_start(cv_db *db, const cv_ctx *cx);
+void cv__statement_metrics_stop(cv_db *db);
 
 /** The pool that serves a role. */
 cv__pool *cv__db_pool(cv_db *db, cv__conn_role role);

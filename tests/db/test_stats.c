@@ -2,6 +2,7 @@
 #include "db_test.h"
 
 #include <covet/db_stats.h>
+#include <covet/metric.h>
 
 static cv_ctx *cx;
 static cv_db *db;
@@ -223,6 +224,32 @@ static void statements_are_not_measured_unasked(void **state)
     cv_db_statements_reset(db);
 }
 
+static void counters_of_prepared_statements_are_metrics(void **state)
+{
+    (void)state;
+    cv_buf text;
+    cv_metrics *metrics = cv_metrics_new();
+    assert_non_null(metrics);
+    cv_runtime_free(cx);
+    assert_int_equal(cv_runtime_new(&(cv_runtime_options){.metrics = metrics}, &cx), 0);
+    open_with("max_connections=1&pool_name=counted");
+    for (int i = 0; i < 3; i++)
+        (void)read_all(three);
+    cv_db_close(cx, db); /* shows the last of it */
+    db = NULL;
+    cv_runtime_free(cx);
+    cv_buf_init(&text, 0);
+    cv_metrics_expose(metrics, &text);
+    const char *line = strstr(text.data, "covet_db_statement_cache_hits_total{");
+    assert_non_null(line);
+    assert_non_null(strstr(line, "counted"));
+    assert_true(atoi(strstr(line, "} ") + 2) >= 2);
+    assert_non_null(strstr(text.data, "covet_db_statements_prepared{"));
+    cv_buf_done(&text);
+    cv_metrics_free(metrics);
+    assert_int_equal(cv_runtime_new(NULL, &cx), 0);
+}
+
 static void options_that_cannot_be_are_refused(void **state)
 {
     (void)state;
@@ -288,19 +315,13 @@ static void a_statement_that_is_old_is_prepared_anew(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        on_both(health_tells_where_the_answer_comes_from),
-        on_both(health_is_asked_inside_a_transaction_too),
-        on_both(a_database_for_reading_says_so),
-        on_both(prepared_statements_are_counted),
-        on_both(statements_are_measured_when_wanted),
-        on_both(rows_that_are_closed_early_are_counted_as_read),
-        on_both(long_texts_are_cut_and_told_apart),
-        on_both(no_more_than_a_thousand_statements_are_remembered),
-        on_both(statements_are_not_measured_unasked),
-        case_of(options_that_cannot_be_are_refused),
-        case_of(sqlite_keeps_no_list_of_plans),
-        on_server(postgres_lists_what_it_has_prepared),
-        on_server(a_statement_that_is_old_is_prepared_anew),
+        on_both(health_tells_where_the_answer_comes_from), on_both(health_is_asked_inside_a_transaction_too),
+        on_both(a_database_for_reading_says_so),           on_both(prepared_statements_are_counted),
+        on_both(statements_are_measured_when_wanted),      on_both(rows_that_are_closed_early_are_counted_as_read),
+        on_both(long_texts_are_cut_and_told_apart),        on_both(no_more_than_a_thousand_statements_are_remembered),
+        on_both(statements_are_not_measured_unasked),      case_of(counters_of_prepared_statements_are_metrics),
+        case_of(options_that_cannot_be_are_refused),       case_of(sqlite_keeps_no_list_of_plans),
+        on_server(postgres_lists_what_it_has_prepared),    on_server(a_statement_that_is_old_is_prepared_anew),
     };
     return cmocka_run_group_tests_name("db stats", tests, NULL, NULL);
 }
