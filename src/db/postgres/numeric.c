@@ -128,9 +128,9 @@ static char *put_word(char *at, unsigned value)
 size_t cv__pg_encode_numeric(cv_decimal value, char out[CV__PG_NUMERIC_BYTES])
 {
     unsigned digits[MAX_WORDS];
-    i128 signed_value = ((i128)value.hi << 64) | value.lo;
-    bool minus = signed_value < 0;
-    u128 coefficient = minus ? (u128)0 - (u128)signed_value : (u128)signed_value;
+    bool minus = value.hi < 0;
+    u128 bits = ((u128)(uint64_t)value.hi << 64) | value.lo;
+    u128 coefficient = minus ? (u128)0 - bits : bits;
     int shift = (4 - value.scale % 4) % 4;
     int count = coefficient > 0 ? split_digits(coefficient, shift, digits) : 0;
     int weight = count - 1 - (value.scale + 3) / 4;
