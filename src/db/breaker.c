@@ -76,6 +76,10 @@ bool cv__breaker_note(cv__breaker *breaker, int64_t now_ns, bool ok, const char 
     cv__breaker_state state = cv__breaker_state_at(breaker, now_ns);
     if (breaker->window == 0 || state == CV__BREAKER_OPEN)
         return false;
+    if (state == CV__BREAKER_CLOSED && now_ns - breaker->last_failure_ns > breaker->open_ns)
+        enter(breaker, CV__BREAKER_CLOSED);
+    if (!ok)
+        breaker->last_failure_ns = now_ns;
     size_t places = state == CV__BREAKER_HALF_OPEN ? breaker->probes : breaker->window;
     remember(breaker, places, ok);
     if (!ok && too_many(breaker, places)) {

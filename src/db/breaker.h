@@ -5,9 +5,10 @@
  *        |                                                   +-----too many probes failed--+
  *        +-----------------------------------------enough probes succeeded-----------------+
  *
- * CLOSED keeps the last `window` results; it opens when at least `percent` of a whole window failed (so a window that
- * is not full yet opens it once that many failures are in it). OPEN allows nothing. HALF OPEN allows `probes` tries;
- * their results decide by the same percentage. Time is given by the caller. Nothing here suspends or fails. */
+ * CLOSED keeps the last `window` results, and forgets them when nothing has failed for as long as OPEN lasts; it opens
+ * when at least `percent` of a whole window failed (so a window that is not full yet opens it once that many failures
+ * are in it). OPEN allows nothing. HALF OPEN allows `probes` tries; their results decide by the same percentage. Time
+ * is given by the caller. Nothing here suspends or fails. */
 #ifndef COVET_SRC_DB_BREAKER_H
 #define COVET_SRC_DB_BREAKER_H
 
@@ -27,6 +28,7 @@ typedef struct cv__breaker {
     size_t next, count, failures;                 /* of the window; of the probes in HALF OPEN */
     size_t admitted;                              /* probes allowed so far */
     int64_t until_ns;                             /* end of OPEN */
+    int64_t last_failure_ns;
     uint64_t opened_total;
     char reason[CV__BREAKER_REASON_BYTES]; /* of the last failure */
 } cv__breaker;

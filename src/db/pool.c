@@ -75,7 +75,7 @@ void cv__pool_receive(cv__pool *pool, cv__conn *conn)
     pool->open++;
     if (conn) {
         adopt_former(pool, conn);
-        cv__pool_put(pool, conn);
+        cv__pool_put(pool, conn, conn->idle_since_ns);
     } else if (pool->waiting > pool->connecting && !pool->closed) {
         cv__pool_connect_in_place(pool);
     } else {
@@ -186,9 +186,9 @@ static void put_idle(cv__pool *pool, cv__conn *conn)
         cv__pool_keep_by(pool, conn->idle_since_ns + pool->options.idle_timeout_ms * 1000000);
 }
 
-void cv__pool_put(cv__pool *pool, cv__conn *conn)
+void cv__pool_put(cv__pool *pool, cv__conn *conn, int64_t now_ns)
 {
-    conn->idle_since_ns = cv_now_ns(pool->main);
+    conn->idle_since_ns = now_ns;
     if (conn->broken || pool->closed || is_out_of_date(pool, conn) || conn->idle_since_ns >= conn->expires_ns)
         cv__pool_discard(pool, conn);
     else if (cv__share_is_wanted(&pool->member) && cv__share_hand_over(pool, conn))
@@ -301,11 +301,12 @@ int cv__pool_acquire(cv_ctx *cx, cv__pool *pool, cv__conn **ret_conn)
 
 /* ---- return ---- */
 
-static void make_clean(cv_ctx *cx, cv__conn *conn)
+/* When it is done. */
+static int64_t make_clean(cv_ctx *cx, cv__conn *conn, int64_t now_ns)
 {
     const cv__driver *driver = conn->driver;
     if (conn->broken || (driver->is_clean && driver->is_clean(conn)))
-        return;
+        return now_ns;
     cv_error *first = cv_error_take(cx);
     CV_SHIELD(cx, CV__POOL_CLEAN_UP_MS)
     {
@@ -315,6 +316,7 @@ static void make_clean(cv_ctx *cx, cv__conn *conn)
     if (conn->broken && !first)
         cv_error_clear(cx);
     cv_error_put_back(cx, first);
+    return cv_now_ns(cx);
 }
 
 void cv__pool_release(cv_ctx *cx, cv__conn *conn)
@@ -328,11 +330,11 @@ void cv__pool_release(cv_ctx *cx, cv__conn *conn)
     }
     int64_t now_ns = cv_now_ns(cx);
     cv__pool_note_return(pool, now_ns, now_ns - conn->lent_since_ns);
-    make_clean(cx, conn);
+    now_ns = make_clean(cx, conn, now_ns);
     conn->borrower = NULL;
     if (conn->lost)
-        cv__pool_suspect(pool, "a connection was lost");
-    cv__pool_put(pool, conn);
+        cv__pool_suspect(pool, conn, "a connection was lost");
+    cv__pool_put(pool, conn, now_ns);
 }
 
 int cv__conn_check(cv_ctx *cx, const cv__conn *conn)

@@ -128,7 +128,7 @@ static inline void cv__conn_note_sql(cv__conn *conn, cv_str sql)
 
 /** A connection that nobody holds goes to the first in line, or becomes idle, or is closed when it is of no use. The
  *  pool may be gone afterwards when it was closed. */
-void cv__pool_put(cv__pool *pool, cv__conn *conn);
+void cv__pool_put(cv__pool *pool, cv__conn *conn, int64_t now_ns);
 /** Tell that the pool is drained, when it is. It may be gone afterwards. */
 void cv__pool_check_drained(cv__pool *pool);
 /** Close a connection, in `lent` or in no list, and give up its place. The pool may be gone afterwards. */
@@ -194,7 +194,7 @@ void cv__pool_connect_in_place(cv__pool *pool);
 /** A connection, made or handed over, becomes the pool's; in no list yet. */
 void cv__pool_adopt(cv__pool *pool, cv__conn *conn);
 /** A connection was lost: idle ones are asked before they are lent. */
-void cv__pool_suspect(cv__pool *pool, const char *reason);
+void cv__pool_suspect(cv__pool *pool, const cv__conn *lost, const char *reason);
 /** End the fibers that connect. */
 void cv__pool_stop_connecting(cv__pool *pool);
 

@@ -109,7 +109,7 @@ static int connect_one(cv_ctx *cx, cv__pool *pool)
     if (rc == 0) {
         cv__pool_adopt(pool, conn);
         note_success(pool, cv_now_ns(cx) - began_ns);
-        cv__pool_put(pool, conn);
+        cv__pool_put(pool, conn, conn->idle_since_ns);
         return 0;
     }
     if (rc == CV_E_CANCELLED)
@@ -208,8 +208,11 @@ void cv__pool_warm(cv__pool *pool)
 
 /* ---- checking ---- */
 
-void cv__pool_suspect(cv__pool *pool, const char *reason)
+/* A server that goes away takes all connections along: the breaker counts that once. */
+void cv__pool_suspect(cv__pool *pool, const cv__conn *lost, const char *reason)
 {
+    if (lost->generation != pool->generation)
+        return;
     pool->generation++;
     note_in_breaker(pool, cv_now_ns(pool->main), reason);
 }
@@ -237,7 +240,7 @@ static int ask(cv_ctx *cx, cv__pool *pool, cv__conn *conn)
         return 1;
     }
     conn->broken = true;
-    cv__pool_suspect(pool, "an idle connection did not answer");
+    cv__pool_suspect(pool, conn, "an idle connection did not answer");
     cv__pool_drop_idle(pool, true);
     bool given_up = rc == CV_E_CANCELLED || cv__deadline_left_ms(cx) == 0;
     if (!given_up)
@@ -257,7 +260,7 @@ int cv__pool_check(cv_ctx *cx, cv__pool *pool, cv__conn *conn, int64_t now_ns)
     if (now_ns >= conn->expires_ns)
         return drop(cx, pool, conn);
     if (driver->is_alive && !driver->is_alive(conn)) {
-        cv__pool_suspect(pool, "the server closed an idle connection");
+        cv__pool_suspect(pool, conn, "the server closed an idle connection");
         return drop(cx, pool, conn);
     }
     bool rested = pool->options.validate_after_ms >= 0 && idle_ns >= pool->options.validate_after_ms * 1000000;

@@ -57,6 +57,17 @@ static void failures_that_left_the_window_do_not_count(void **state)
     assert_int_equal(b.count, 100);
 }
 
+static void what_failed_long_ago_is_forgotten(void **state)
+{
+    (void)state;
+    cv__breaker b = usual();
+    note_many(&b, 0, false, 49);
+    note_many(&b, 61 * second_ns, false, 49);
+    assert_int_equal(cv__breaker_state_at(&b, 61 * second_ns), CV__BREAKER_CLOSED);
+    note_many(&b, 62 * second_ns, false, 1);
+    assert_int_equal(cv__breaker_state_at(&b, 62 * second_ns), CV__BREAKER_OPEN);
+}
+
 static cv__breaker half_open(void)
 {
     cv__breaker b = usual();
@@ -110,6 +121,7 @@ int main(void)
         cmocka_unit_test(fewer_failures_than_half_a_window_keep_it_closed),
         cmocka_unit_test(half_a_window_of_failures_opens_it),
         cmocka_unit_test(failures_that_left_the_window_do_not_count),
+        cmocka_unit_test(what_failed_long_ago_is_forgotten),
         cmocka_unit_test(probes_that_succeed_close_it),
         cmocka_unit_test(probes_that_fail_open_it_again),
         cmocka_unit_test(only_so_many_probes_are_allowed_at_once),

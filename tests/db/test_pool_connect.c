@@ -210,6 +210,20 @@ static void after_a_loss_idle_connections_are_suspect(void **state)
     assert_int_equal(t->engine.pings, 1);
 }
 
+static void a_server_that_goes_away_counts_once(void **state)
+{
+    pool_test *t = *state;
+    pool_test_start(t);
+    cv__conn *all[10];
+    for (int i = 0; i < 10; i++)
+        all[i] = take(t);
+    for (int i = 0; i < 10; i++) {
+        all[i]->broken = all[i]->lost = true;
+        give(t, all[i]);
+    }
+    assert_int_equal(t->pool.breaker.failures, 1);
+}
+
 static void what_the_server_closed_is_noticed_before_it_is_lent(void **state)
 {
     pool_test *t = *state;
@@ -320,6 +334,7 @@ int main(void)
         POOL_CASE(a_connection_without_an_answer_is_replaced_with_all_that_were_idle),
         POOL_CASE(a_deadline_ends_the_question_too),
         POOL_CASE(after_a_loss_idle_connections_are_suspect),
+        POOL_CASE(a_server_that_goes_away_counts_once),
         POOL_CASE(what_the_server_closed_is_noticed_before_it_is_lent),
         POOL_CASE(the_pool_is_warmed_behind_the_first_loan),
         POOL_CASE(what_is_missing_to_the_minimum_is_made_again),
