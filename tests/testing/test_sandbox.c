@@ -360,7 +360,7 @@ static void a_transaction_that_waits_for_another_fiber_is_named(void **state)
     cv_sandbox *sandbox;
     cv_db *impatient;
     char url[TEST_URL_BYTES + 40];
-    snprintf(url, sizeof url, "%s?acquire_timeout=20ms", b->pg ? b->url : b->t.url);
+    snprintf(url, sizeof url, "%s?acquire_timeout=3s", b->pg ? b->url : b->t.url);
     assert_ok(b->cx, cv_db_open(b->cx, url, NULL, &impatient));
     cv_use_db(b->cx, impatient);
     assert_ok(b->cx, cv_sandbox_open(b->cx, impatient, NULL, &sandbox));
