@@ -264,7 +264,8 @@ static void open_db(bench *b)
         .max_connections = FIBERS,
         .acquire_timeout_ms = PATIENCE_MS,
         .connect_timeout_ms = PATIENCE_MS,
-        .breaker_window = -1, /* thousands of connections are lost on purpose */
+        .shared_connections = -1, /* all of them in the pool */
+        .breaker_window = -1,     /* thousands of connections are lost on purpose */
     };
     if (cv_db_open(b->cx, cv_fault_proxy_url(b->proxy), &options, &b->db) < 0)
         stop(b->cx, "open the database");
