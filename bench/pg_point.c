@@ -182,6 +182,16 @@ static double with_covet(cv_ctx *cx, int64_t *ret_sum)
 
 /* ---- in turns ---- */
 
+/* Processor time of this process since the last call, in microseconds for each of `count` things. */
+static double cpu_us(double count)
+{
+    static clock_t last;
+    clock_t now = clock();
+    double us = (double)(now - last) * 1e6 / CLOCKS_PER_SEC / count;
+    last = now;
+    return us;
+}
+
 enum { EACH, TURN, TURN_64, MODES };
 static const char *const mode_names[] = {"libpq, a Sync each", "libpq, a Sync per turn",
                                          "libpq, a Sync per turn and 64"};
@@ -195,13 +205,16 @@ static void check(int64_t ours, int64_t theirs)
 
 static void compare(cv_ctx *cx, PGconn *const sessions[CONNECTIONS])
 {
-    double covet[RUNS], bare[MODES][RUNS], alone[RUNS];
+    double covet[RUNS], bare[MODES][RUNS], alone[RUNS], covet_us[RUNS], bare_us[MODES][RUNS];
     for (int run = -WARM_UPS; run < RUNS; run++) {
         int at = run < 0 ? 0 : run;
         int64_t our_sum, their_sum;
+        (void)cpu_us(1);
         covet[at] = FIBERS * GETS * 1e9 / with_covet(cx, &our_sum);
+        covet_us[at] = cpu_us(FIBERS * GETS);
         for (int mode = 0; mode < MODES; mode++) {
             bare[mode][at] = FIBERS * GETS * 1e9 / pipelined(sessions, mode_syncs[mode], &their_sum);
+            bare_us[mode][at] = cpu_us(FIBERS * GETS);
             check(our_sum, their_sum);
         }
         alone[at] = ALONE * 1e9 / one_at_a_time(sessions[0]);
@@ -211,8 +224,10 @@ static void compare(cv_ctx *cx, PGconn *const sessions[CONNECTIONS])
     for (int mode = 0; mode < MODES; mode++) {
         medians[mode] = median(bare[mode], RUNS);
         best = medians[mode] > medians[best] ? mode : best;
-        fprintf(stderr, "%s: %.0f/s\n", mode_names[mode], medians[mode]);
+        fprintf(stderr, "%s: %.0f/s, %.2f us of processor time each\n", mode_names[mode], medians[mode],
+                median(bare_us[mode], RUNS));
     }
+    fprintf(stderr, "Covet: %.0f/s, %.2f us of processor time each\n", ours, median(covet_us, RUNS));
     print_ratio("pg-point", "1,000 fibers", "gets/s", ours, mode_names[best], medians[best], 0.9, RUNS);
     print_ratio("pg-point", "1,000 fibers, and one at a time", "gets/s", ours, "libpq, one at a time",
                 median(alone, RUNS), 3, RUNS);

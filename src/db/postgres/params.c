@@ -4,11 +4,7 @@
 #include "db/postgres/types.h"
 #include <endian.h>
 
-/* Where an encoded value lies that is not in the statement's own memory. */
-typedef union scratch {
-    uint8_t bytes[16];
-    char decimal[CV_DECIMAL_TEXT_BYTES];
-} scratch;
+typedef cv__pg_scratch scratch;
 
 #define MAX_PARAMS 65535
 
@@ -123,21 +119,30 @@ static int encode(cv_ctx *cx, cv__pg_params *p, int i, const cv_value *value, sc
     return cv_fail(cx, CV_E_INTERNAL, "parameter %d has an unknown type", i + 1);
 }
 
-int cv__pg_params_make(cv_ctx *cx, const cv_value *values, size_t count, cv__pg_params *ret_params)
+static int make_room(cv_ctx *cx, size_t count, cv__pg_params *p, scratch **ret_rooms)
 {
-    *ret_params = (cv__pg_params){.count = (int)count};
-    if (count == 0)
-        return 0;
     if (count > MAX_PARAMS)
         return cv_fail(cx, CV_E_LIMIT, "a statement cannot have more than %d parameters, this has %zu", MAX_PARAMS,
                        count);
-    ret_params->types = cv_zalloc(cx, count, sizeof *ret_params->types);
-    ret_params->values = cv_zalloc(cx, count, sizeof *ret_params->values);
-    ret_params->lengths = cv_zalloc(cx, count, sizeof *ret_params->lengths);
-    ret_params->formats = cv_zalloc(cx, count, sizeof *ret_params->formats);
-    scratch *rooms = cv_zalloc(cx, count, sizeof *rooms);
-    if (!ret_params->types || !ret_params->values || !ret_params->lengths || !ret_params->formats || !rooms)
-        return CV_E_NOMEM;
+    p->types = cv_zalloc(cx, count, sizeof *p->types);
+    p->values = cv_zalloc(cx, count, sizeof *p->values);
+    p->lengths = cv_zalloc(cx, count, sizeof *p->lengths);
+    p->formats = cv_zalloc(cx, count, sizeof *p->formats);
+    *ret_rooms = cv_zalloc(cx, count, sizeof **ret_rooms);
+    return p->types && p->values && p->lengths && p->formats && *ret_rooms ? 0 : CV_E_NOMEM;
+}
+
+int cv__pg_params_make(cv_ctx *cx, const cv_value *values, size_t count, cv__pg_params *ret_params)
+{
+    ret_params->count = (int)count;
+    ret_params->bytes = 0;
+    scratch *rooms = ret_params->few.rooms;
+    ret_params->types = ret_params->few.types;
+    ret_params->values = ret_params->few.values;
+    ret_params->lengths = ret_params->few.lengths;
+    ret_params->formats = ret_params->few.formats;
+    if (count > CV__PG_FEW_PARAMS)
+        CV_TRY(make_room(cx, count, ret_params, &rooms));
     for (size_t i = 0; i < count; i++)
         CV_TRY(encode(cx, ret_params, (int)i, &values[i], &rooms[i]));
     return 0;

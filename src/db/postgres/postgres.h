@@ -224,7 +224,15 @@ bool cv__pg_is_refused_setting(const PGconn *pg);
 
 /* --- params.c --- */
 
-/** Parameters as libpq takes them. Type 0 lets the server infer. */
+/** Where an encoded value lies that is not in the statement's own memory. */
+typedef union cv__pg_scratch {
+    uint8_t bytes[16];
+    char decimal[CV_DECIMAL_TEXT_BYTES];
+} cv__pg_scratch;
+
+enum { CV__PG_FEW_PARAMS = 4 };
+
+/** Parameters as libpq takes them. Type 0 lets the server infer. They must not move: few of them lie in `few`. */
 typedef struct cv__pg_params {
     int count;
     Oid *types;
@@ -232,6 +240,13 @@ typedef struct cv__pg_params {
     int *lengths;
     int *formats;
     size_t bytes;
+    struct {
+        Oid types[CV__PG_FEW_PARAMS];
+        const char *values[CV__PG_FEW_PARAMS];
+        int lengths[CV__PG_FEW_PARAMS];
+        int formats[CV__PG_FEW_PARAMS];
+        cv__pg_scratch rooms[CV__PG_FEW_PARAMS];
+    } few;
 } cv__pg_params;
 
 /** Encode values; memory from the context's arena. CV_E_LIMIT for too many, CV_E_INVALID for a text with a NUL byte.

@@ -573,8 +573,9 @@ void cv__pg_shared_finish(cv__cursor *cursor)
 
 int cv__pg_take_sharing(cv_ctx *cx, cv__pg_shared *shared, cv_str value)
 {
-    int64_t number;
-    CV_TRY(cv__db_option_number(cx, CV_STR("shared_connections"), value, 0, LINES_MAX, &number));
+    int64_t number = 0;
+    if (!cv_str_equal(value, CV_STR("off")))
+        CV_TRY(cv__db_option_number(cx, CV_STR("shared_connections"), value, 0, LINES_MAX, &number));
     shared->shared_connections = number == 0 ? -1 : (int)number;
     return 0;
 }
