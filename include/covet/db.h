@@ -22,7 +22,7 @@ typedef struct cv_db_options {
     int64_t acquire_timeout_ms; /* wait for a connection: 5,000 */
     int64_t connect_timeout_ms; /* 5,000 */
     /* The pool (docs/pools.md). Where it is said, a negative number turns the thing off. */
-    cv_db_share *share;          /* with the databases of other workers (pool.h); or NULL */
+    cv_db_share *share;        /* with the databases of other workers (pool.h); or NULL */
     const char *pool_name;     /* for messages and metrics; made from the URL when NULL */
     int min_connections;       /* kept open: 1; negative: none */
     int64_t idle_timeout_ms;   /* close connections beyond min_connections that were idle for so long: 600,000;

@@ -75,8 +75,8 @@ struct cv__conn {
     unsigned borrows;           /* a fiber may borrow the only connection of a pool more than once */
     unsigned epoch, generation; /* see cv__pool */
     bool in_idle;
-    bool revoked;               /* taken back from its borrower, who may still call on it */
-    bool severing, let_go;      /* the pool is cutting it off; its borrower has returned it meanwhile */
+    bool revoked;          /* taken back from its borrower, who may still call on it */
+    bool severing, let_go; /* the pool is cutting it off; its borrower has returned it meanwhile */
     bool leak_told;
     struct cv__stack_trace *stack; /* where it was borrowed, with leak detection; or NULL */
     char sql[CV__NOTED_SQL_BYTES]; /* the beginning of its present or last statement */
@@ -149,8 +149,8 @@ struct cv__driver {
                    cv__cursor **ret_cursor);
 
     /** Optional. Run a quick statement beside those of other fibers, outside any transaction, as a read of its own. 0
-     * with a cursor that has all its rows and needs no connection, or NULL for a statement without rows; 1 when there is
-     * no place for it now, and nothing has happened: it takes a connection of its own then. Suspends. */
+     * with a cursor that has all its rows and needs no connection, or NULL for a statement without rows; 1 when there
+     * is no place for it now, and nothing has happened: it takes a connection of its own then. Suspends. */
     int (*execute_shared)(cv_ctx *cx, void *shared, const cv__statement *statement, cv__cursor **ret_cursor);
 
     /** With execute_shared: the database is being closed. What is under way fails with CV_E_CLOSED, and nothing comes

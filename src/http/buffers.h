@@ -30,6 +30,6 @@ void cv__buffers_done(cv__buffers *buffers);
 void *cv__piece_take(cv__pieces *pieces);
 
 /** Give a piece back; NULL is allowed. */
-void cv__piece_give(cv__pieces *pieces, void *piece);
+void cv__piece_give(cv__pieces *pieces, void *memory);
 
 #endif

@@ -198,7 +198,7 @@ static int open_at_places(cv_ctx *cx, cv_listener *listener, const char *address
     int error = -EADDRNOTAVAIL;
     for (size_t i = 0; i < count && listener->count == 0; i++)
         CV_TRY(take_inherited(cx, listener, places[i]));
-    bool both = places[0].both && listener->count == 0;
+    bool both = count > 0 && places[0].both && listener->count == 0;
     for (size_t i = 0; i < count && listener->count == 0; i++) {
         int fd = open_tcp(&places[i], false, listener->options.backlog);
         both = places[i].both;
@@ -331,7 +331,7 @@ static int open_unix(cv_ctx *cx, cv_listener *listener, const char *address, con
         cv_error_hint(cx, "choose a shorter path");
         return CV_E_INVALID;
     }
-    strcpy(un.sun_path, path);
+    memcpy(un.sun_path, path, strlen(path) + 1);
     place at = {.len = sizeof un};
     memcpy(&at.address, &un, sizeof un);
     CV_TRY(take_inherited(cx, listener, at));

@@ -111,7 +111,7 @@ bool cv__address_parse(cv_str text, bool with_port, cv__address *ret_address)
 const char *cv__address_text(const cv__address *address, char text[CV__ADDRESS_TEXT_BYTES])
 {
     if (address->is_unix)
-        return strcpy(text, "unix");
+        return memcpy(text, "unix", sizeof "unix");
     bool v4 = is_v4(address);
     (void)inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address->bytes + sizeof mapped : address->bytes, text,
                     CV__ADDRESS_TEXT_BYTES);

@@ -211,6 +211,7 @@ void cv__request_matched(cv_request *req, const cv__match *match)
     req->route = match->route;
     req->allowed = match->allowed;
     for (size_t i = 0; i < match->route->param_count; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): whoever found the route has set them */
         req->params[i] = cv_str_make(req->path.ptr + match->params[i].at, match->params[i].len);
 }
 

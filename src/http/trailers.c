@@ -2,6 +2,7 @@
  * routed, authorised or understood come too late for that and are refused rather than overlooked. */
 #include "http/head.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 bool cv__is_forbidden_trailer(cv_str name)
@@ -54,6 +55,7 @@ static bool read_line(cv__parser *parser, cv_str line)
     if (cv__is_forbidden_trailer(name))
         return cv__refuse(parser, 400, "a trailer has a name that belongs into the head");
     cv_str value = cv_str_trim(cv_str_sub(line, name.len + 1, line.len));
+    assert(parser->trailers);
     parser->trailers[parser->trailer_count++] = (cv__header){
         .name = {(uint32_t)(name.ptr - text), (uint32_t)name.len},
         .value = {(uint32_t)(value.ptr - text), (uint32_t)value.len},

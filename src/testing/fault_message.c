@@ -40,9 +40,8 @@ bool cv__fault_look(cv__fault_phase phase, bool tls_answer, const uint8_t *bytes
         return false;
     if (tls_answer && bytes[0] != 'E') /* old servers answer with an error instead */
         message = (cv__fault_message){CV_FAULT_TYPE_TLS, 1};
-    else if (phase == CV__FAULT_START && !look_at_start(bytes, len, &message))
-        return false;
-    else if (phase == CV__FAULT_TYPED && !look_at_typed(bytes, len, &message))
+    else if ((phase == CV__FAULT_START && !look_at_start(bytes, len, &message)) ||
+             (phase == CV__FAULT_TYPED && !look_at_typed(bytes, len, &message)))
         return false;
     *ret_message = message;
     return len >= (message.size < CV__FAULT_LOOK_BYTES ? message.size : CV__FAULT_LOOK_BYTES);

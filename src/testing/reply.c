@@ -115,6 +115,7 @@ static int read_line(cv_ctx *cx, cv_test_connection *c, cv_str *ret_line)
 static int read_chunk(cv_ctx *cx, cv_test_connection *c, cv_buf *body, uint64_t *ret_size)
 {
     cv_str line;
+    *ret_size = 0;
     CV_TRY(read_line(cx, c, &line));
     CV_TRY(read_chunk_size(cx, line, ret_size));
     if (!*ret_size)

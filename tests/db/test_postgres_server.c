@@ -170,9 +170,11 @@ static void the_server_ends_a_statement_whose_client_is_gone(void **state)
     fixture *f = fixture_of(state);
     assert_fails(f->cx, sleep_within(f->cx, 100), CV_E_TIMEOUT, "");
     test_session_run(f->watch, "SET statement_timeout = '60s'");
-    test_session_run(f->watch, "DO $$BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE"
-                               " 'SELECT pg_sleep(600)%' AND state = 'active') LOOP PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();"
-                               " END LOOP; END$$");
+    test_session_run(
+        f->watch,
+        "DO $$BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE"
+        " 'SELECT pg_sleep(600)%' AND state = 'active') LOOP PERFORM pg_sleep(0.05), pg_stat_clear_snapshot();"
+        " END LOOP; END$$");
 }
 
 static int time_out_in_transaction(cv_ctx *cx)

@@ -117,7 +117,9 @@ bool cv__sqlite_is_long(cv_str sql)
         return true;
     if (cv_str_equal_nocase(first, CV_STR("create")))
         return is_any_of(next_word(&rest), indexes);
-    if (cv_str_equal_nocase(first, CV_STR("pragma")))
-        return is_any_of(next_word(&rest), pragmas) || is_any_of(next_word(&rest), pragmas); /* after a schema */
+    if (cv_str_equal_nocase(first, CV_STR("pragma"))) {
+        cv_str schema_or_name = next_word(&rest), name = next_word(&rest);
+        return is_any_of(schema_or_name, pragmas) || is_any_of(name, pragmas);
+    }
     return cv__sqlite_empties(sql);
 }

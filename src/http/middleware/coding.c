@@ -281,6 +281,7 @@ static cv__decode decode_brotli(cv__decoder *decoder, cv_str *data, char *room, 
     return rc == BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT ? CV__DECODE_FULL : CV__DECODE_MORE;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): zstd writes through it */
 static cv__decode decode_zstd(cv__decoder *decoder, cv_str *data, char *room, size_t size, size_t *ret_len)
 {
     ZSTD_inBuffer in = {data->ptr, data->len, 0};
