@@ -25,6 +25,11 @@
 #include <covet/transaction.h>
 #include <covet/url.h>
 
+/** What cleaning up may take beyond deadline and cancellation, in all: rolling back, cancelling, draining, handing
+ * back. The promise to the caller is 50 ms; the rest is for it to be run again, beside all others whose time is over.
+ */
+enum { CV__CLEAN_UP_MS = 30 };
+
 typedef struct cv__driver cv__driver;
 typedef struct cv__conn cv__conn;
 typedef struct cv__cursor cv__cursor;

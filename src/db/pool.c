@@ -308,7 +308,7 @@ static int64_t make_clean(cv_ctx *cx, cv__conn *conn, int64_t now_ns)
     if (conn->broken || (driver->is_clean && driver->is_clean(conn)))
         return now_ns;
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CV__POOL_CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         if (driver->reset(cx, conn) < 0)
             conn->broken = true;

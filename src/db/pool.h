@@ -31,7 +31,6 @@
 enum {
     CV__POOL_GROW = 2,             /* connects at the same time */
     CV__POOL_TRUSTED_NS = 1000000, /* a connection that was used so recently is lent without a look at its socket */
-    CV__POOL_CLEAN_UP_MS = 50,     /* what cleaning a connection may take beyond the context's deadline */
     CV__POOL_NAME_BYTES = 128,
     CV__POOL_ERROR_BYTES = 256,
 };

@@ -115,7 +115,7 @@ static void bury(cv__pool *pool, cv__conn *conn)
 static int sever_fiber(cv_ctx *cx, void *arg)
 {
     cv__conn *conn = arg;
-    CV_SHIELD(cx, CV__POOL_CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         conn->driver->sever(cx, conn);
     }

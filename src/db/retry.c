@@ -64,15 +64,13 @@ static int fail_budget(cv_ctx *cx)
     return CV_E_RETRY_BUDGET;
 }
 
-static void count_reason(cv_ctx *cx, int code)
+cv_counter *cv__retries_counter(cv_metrics *metrics, int code)
 {
     char labels[64];
-    if (!cx->metrics)
-        return;
+    if (!metrics)
+        return NULL;
     snprintf(labels, sizeof labels, "reason=\"%s\"", cv_error_name(code));
-    cv_counter_add(
-        cv_counter_get(cx->metrics, "covet_db_retries_total", "Further attempts, by what made them necessary.", labels),
-        1);
+    return cv_counter_get(metrics, "covet_db_retries_total", "Further attempts, by what made them necessary.", labels);
 }
 
 static int wait_and_forget(cv_ctx *cx, const cv_retry_options *options, int attempt, int code)
@@ -82,7 +80,7 @@ static int wait_and_forget(cv_ctx *cx, const cv_retry_options *options, int atte
         cv_counter_add(db->watch.retries_refused, 1);
         return fail_budget(cx);
     }
-    count_reason(cx, code);
+    cv_counter_add(cv__retries_counter(cx->metrics, code), 1);
     int64_t pause_ms = pause_before(options, attempt);
     CV_LOG_DEBUG(cx->log, "trying again", CV_F("attempt", attempt + 1), CV_F("reason", cv_error_name(code)),
                  CV_F("pause_ms", pause_ms));

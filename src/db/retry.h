@@ -5,6 +5,7 @@
 #ifndef COVET_SRC_DB_RETRY_H
 #define COVET_SRC_DB_RETRY_H
 
+#include <covet/metric.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@ typedef struct cv__retry_budget {
     int64_t filled_ns; /* when the clock was last looked at */
     bool begun;        /* false: as full as the minimum */
 } cv__retry_budget;
+
+/** The counter of further attempts by what made them necessary, a code; NULL without a registry. */
+cv_counter *cv__retries_counter(cv_metrics *metrics, int code);
 
 /** A first attempt is made. */
 void cv__retry_budget_earn(cv__retry_budget *budget, int64_t now_ns);

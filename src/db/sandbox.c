@@ -5,8 +5,6 @@
 #include <covet/fiber.h>
 #include <covet/runtime.h>
 
-enum { CLEAN_UP_MS = 50 };
-
 int cv__sandbox_begin(cv_ctx *cx, cv_db *db, cv_sandbox *sandbox)
 {
     static const cv_tx_options no_options;
@@ -27,7 +25,7 @@ int cv__sandbox_begin(cv_ctx *cx, cv_db *db, cv_sandbox *sandbox)
 static void roll_back(cv_ctx *cx, cv__conn *conn)
 {
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         if (conn->in_transaction && !conn->broken && conn->driver->rollback(cx, conn) < 0)
             conn->broken = true;
@@ -93,7 +91,7 @@ int cv__sandbox_lock(cv_ctx *cx, cv_sandbox *sandbox)
 void cv__sandbox_finish(cv_ctx *cx, cv_sandbox *sandbox, cv__cursor *cursor)
 {
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         if (take(cx, sandbox) == 0) {
             sandbox->conn->driver->finish(cx, cursor);
@@ -122,7 +120,7 @@ int cv__sandbox_borrow(cv_ctx *cx, cv_sandbox *sandbox, cv__conn **ret_conn)
 static void undo(cv_ctx *cx, cv__conn *conn)
 {
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         if (conn->driver->rollback_to(cx, conn, CV__SANDBOX_LEVEL) < 0 ||
             conn->driver->release(cx, conn, CV__SANDBOX_LEVEL) < 0)

@@ -4,8 +4,6 @@
 #include "base/ctx.h"
 #include <covet/fiber.h>
 
-enum { CLEAN_UP_MS = 50 };
-
 int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
 {
     if (root->conn)
@@ -153,7 +151,7 @@ void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
         return;
     cv_error *first = cv_error_take(cx);
     bool failed = false;
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         cv__tx_close_streams(cx, root, tx->level);
         if (!root->lost && (tx->outer || root->base > 0)) {

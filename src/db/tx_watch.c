@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* How long after its deadline a transaction is left to its fiber, and what taking it away may take. */
-enum { GRACE_MS = 50, CLEAN_UP_MS = 50, MAX_CURSORS = 32 };
+enum { GRACE_MS = 50, MAX_CURSORS = 32 };
 
 static void on_due(cv__timer *timer);
 
@@ -30,6 +30,7 @@ static void get_metrics(cv_metrics *metrics, cv__tx_watch *watch)
                                      "Transactions that ran no statement for longer than idle_transaction.", NULL);
     watch->expired = cv_counter_get(metrics, "covet_db_transactions_expired_total",
                                     "Transactions taken from fibers that did not come back at their deadline.", NULL);
+    (void)cv__retries_counter(metrics, CV_E_SERIALIZATION); /* shown from the beginning */
     watch->retries_refused =
         cv_counter_get(metrics, "covet_db_retries_refused_total", "Further attempts beyond the budget.", NULL);
     watch->gauge = cv_gauge_get(metrics, "covet_db_transactions_open", "Transactions that are open.", NULL);
@@ -136,7 +137,7 @@ static void roll_back(cv_ctx *cx, const seized *taken)
     const cv__driver *driver = conn->driver;
     if (taken->cursor_count > MAX_CURSORS)
         conn->broken = true; /* cursors that nobody has go with the connection */
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         for (size_t i = 0; !conn->broken && i < taken->cursor_count; i++)
             driver->finish(cx, taken->cursors[i]);

@@ -16,7 +16,7 @@
 static const char run_it[] = "run the statement";
 
 /* A commit is neither cancelled nor timed out; the last is only a number. */
-enum { GROUP_MOST = 256, CLEAN_UP_MS = 50, COMMIT_MS = 86400000 };
+enum { GROUP_MOST = 256, COMMIT_MS = 86400000 };
 
 /* A group takes no more writes after the first, and a statement is taken for a long one, which runs alone, after the
  * second. For how long is the third. */
@@ -163,7 +163,7 @@ static bool run_waiting(cv_ctx *cx, cv__write_lane *lane, cv__conn *conn, cv_lin
 
 static void roll_back(cv_ctx *cx, cv__conn *conn)
 {
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         if (!conn->broken && conn->in_transaction && conn->driver->rollback(cx, conn) < 0)
             conn->broken = true;
@@ -276,7 +276,7 @@ static bool wait_for_the_rest(cv_ctx *cx, queued_write *w)
         cv_list_remove(&w->link);
         return false;
     }
-    CV_SHIELD(cx, CLEAN_UP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         (void)!cv__wait(cx, &w->wait);
     }

@@ -33,7 +33,7 @@ bool cv__write_lane_takes(const cv_ctx *cx, const cv_db *db, const cv__statement
 /** Run a statement in a group. 0 and `*ret_alone` true: it has not run, and is to be run alone by the caller.
  *
  *  When deadline or cancellation ends the wait of a write that has not begun, it has not been written. One that has
- *  begun waits for the commit, for at most 50 ms (and until its own statement has ended) beyond that: then it is
+ *  begun waits for the commit, for at most 30 ms (and until its own statement has ended) beyond that: then it is
  * answered with what became of it, or with CV_E_COMMIT_UNKNOWN. Suspends. */
 CV_CHECKED int cv__write_lane_run(cv_ctx *cx, cv_db *db, const cv__statement *statement, cv_result *ret_result,
                                   bool *ret_alone);

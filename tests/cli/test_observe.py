@@ -191,13 +191,18 @@ def test_the_page_lists_what_is_exposed(folder):
         check_with_promtool(['promtool', 'check', 'metrics'], text)
 
 
+# OpenTelemetry's name of it ends as Prometheus would have histograms end.
+NAMED_BY_OPENTELEMETRY = 'db_client_connection_count non-histogram and non-summary metrics should not have "_count" suffix'
+
+
 def check_with_promtool(command, text=None):
     try:
         done = subprocess.run(command, input=text, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               check=False)
     except FileNotFoundError as reason:
         raise tap.Skip('promtool is not installed (package prometheus)') from reason
-    assert done.returncode == 0, done.stdout
+    findings = [line for line in done.stdout.splitlines() if line and line != NAMED_BY_OPENTELEMETRY]
+    assert done.returncode == 0 or (text and not findings), done.stdout
 
 
 def test_the_example_alerts_are_rules(folder):

@@ -213,8 +213,7 @@ static int set_up(void **state)
     test_session_run(session, "CREATE TABLE pairs (id int, side text, PRIMARY KEY (id, side))");
     PQfinish(session);
     assert_int_equal(cv_runtime_new(NULL, &load.cx), 0);
-    assert_ok(load.cx,
-              cv_db_open(load.cx, url, &(cv_db_options){.max_connections = 12, .breaker_open_ms = 300}, &load.db));
+    assert_ok(load.cx, cv_db_open(load.cx, url, &(cv_db_options){.max_connections = 12}, &load.db));
     cv_use_db(load.cx, load.db);
     return 0;
 }

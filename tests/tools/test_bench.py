@@ -16,7 +16,7 @@ def bench(folder, script, *names, benches='[{"name": "b", "script": "bench/b.py"
     (folder / 'meson_options.txt').write_text("option('tests', type: 'boolean')\noption('benchmarks', type: 'boolean')\n")
     (folder / 'tools').mkdir(exist_ok=True)
     shutil.copy(tap.ROOT / 'tools' / 'bench', folder / 'tools')
-    command = 'exec "$0" "$@" 2>err'
+    command = 'unset COVET_SERVERS; exec "$0" "$@" 2>err'
     code, output = tap.run('sh', '-c', command, folder / 'tools' / 'bench', *names, cwd=folder)
     return code, output, (folder / 'err').read_text()
 

@@ -140,7 +140,7 @@ bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn)
         return false;
     conn->giving_up = true;
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CV__PG_CLEANUP_MS)
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
         gone = cancel(cx, conn) == 0 && drain(cx, conn) == 0 && !conn->base.broken;
     }

@@ -369,7 +369,7 @@ void cv__pg_finish(cv_ctx *cx, cv__cursor *cursor)
     cv__pg_conn *conn = conn_of(c);
     if (conn->live == c && !conn->base.broken) {
         cv_error *first = cv_error_take(cx);
-        CV_SHIELD(cx, CV__PG_CLEANUP_MS)
+        CV_SHIELD(cx, CV__CLEAN_UP_MS)
         {
             CV_WITHIN(cx, DROP_MS)
             {

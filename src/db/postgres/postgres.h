@@ -17,8 +17,6 @@
 /** libpq never gives memory back to the system before the connection is closed: one that had a larger row or statement
  * is not used again. */
 #define CV__PG_SWOLLEN_BYTES ((size_t)4 << 20)
-/** The budget for clean-up that nobody waits for. */
-#define CV__PG_CLEANUP_MS 50
 
 /** One of the hosts of a database. */
 typedef struct cv__pg_host {
