@@ -1,6 +1,8 @@
 #include "base/packed.h"
 #include "base/arena.h"
 
+#include <assert.h>
+
 #define DAY_MAX (CV_TIME_MAX_US / INT64_C(86400000000))
 
 size_t cv__packed_bytes(unsigned element, unsigned bits)
@@ -176,6 +178,7 @@ static int add_null(cv__array_builder *b)
         b->nulls = cv_arena_zalloc(b->arena, b->capacity, sizeof *b->nulls);
     if (!b->nulls)
         return b->arena->failure;
+    assert(b->items); /* there is room */
     memset(b->items + b->count * bytes, 0, bytes);
     b->nulls[b->count++] = true;
     return 0;

@@ -24,11 +24,9 @@ static int name_memory(cv_ctx *cx, cv__sqlite_shared *shared)
 {
     if (strchr(shared->path, '/'))
         return cv_fail(cx, CV_E_CONFIG, "the name \"%s\" of a database in memory has a slash", shared->path);
-    char *name = malloc(strlen(shared->path) + 2);
-    if (!name)
+    char *name;
+    if (asprintf(&name, "/%s", shared->path) < 0)
         return fail_nomem(cx);
-    name[0] = '/';
-    strcpy(name + 1, shared->path);
     free(shared->path);
     shared->path = name;
     shared->memory = true;
@@ -79,7 +77,7 @@ static char *immutable_uri(const char *path)
             *at++ = digits[(unsigned char)*path & 15];
         }
     }
-    strcpy(at, end);
+    memcpy(at, end, strlen(end) + 1);
     return uri;
 }
 
@@ -87,10 +85,8 @@ static char *immutable_uri(const char *path)
 static char *plain_name(const char *path)
 {
     bool looks_like_uri = strncmp(path, "file:", 5) == 0;
-    char *name = malloc(strlen(path) + 3);
-    if (name)
-        strcpy(stpcpy(name, looks_like_uri ? "./" : ""), path);
-    return name;
+    char *name;
+    return asprintf(&name, "%s%s", looks_like_uri ? "./" : "", path) < 0 ? NULL : name;
 }
 
 int cv__sqlite_mode_prepare(cv_ctx *cx, cv__sqlite_shared *shared)
