@@ -218,10 +218,12 @@ static void a_fiber_lets_a_thread_read_what_is_not_in_memory(void **state)
     assert_true(t->vfs.off_loop[WATCHED_READ] > 0);
     int tries = t->vfs.on_loop[WATCHED_READ];
     assert_true(tries >= t->vfs.off_loop[WATCHED_READ]);
-    watched_vfs_forget(&t->vfs); /* now it is in memory */
-    assert_ok(t->db.cx, run_in_fiber(t->db.cx, read_everything, &sum));
-    assert_int_equal(sum.as.i64, 20000 * 200);
-    assert_true(t->vfs.on_loop[WATCHED_READ] > 0);
+    for (int i = 0; i < 100 && t->vfs.off_loop[WATCHED_READ] > 0; i++) { /* now it is in memory, or soon */
+        watched_vfs_forget(&t->vfs);
+        assert_ok(t->db.cx, run_in_fiber(t->db.cx, read_everything, &sum));
+        assert_int_equal(sum.as.i64, 20000 * 200);
+        assert_true(t->vfs.on_loop[WATCHED_READ] > 0);
+    }
     assert_int_equal(t->vfs.off_loop[WATCHED_READ], 0);
 }
 
