@@ -20,8 +20,10 @@ int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *desc
     for (size_t i = 0; i < columns->count; i++) {
         Oid type = PQftype(described, (int)i);
         cv__pg_column *column = &columns->at[i];
+        column->type = type;
         column->decode = cv__pg_decoder(type);
         column->wanted = statement->columns && i < statement->column_count ? statement->columns[i].type : CV_TYPE_NULL;
+        columns->converts |= column->wanted != CV_TYPE_NULL;
         if (!column->decode) {
             int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known",
                              columns->names[i], type);
@@ -54,16 +56,20 @@ static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
     return cv_value_convert(columns->conversions, *value, wanted, value);
 }
 
-static int decode_cell(cv__pg_columns *columns, const cv__pg_column *from, cv_value *ret_value)
+/* Values that are not of the types that are wanted. */
+static int convert_cells(cv__pg_columns *columns, cv_value *values, size_t *ret_failed)
 {
-    if (from->cell.len < 0) {
-        *ret_value = cv_value_null();
-        return 0;
+    for (size_t i = 0; i < columns->count; i++) {
+        cv_type wanted = columns->at[i].wanted;
+        if (wanted == CV_TYPE_NULL || values[i].type == CV_TYPE_NULL || values[i].type == wanted)
+            continue;
+        int rc = convert(columns, wanted, &values[i]);
+        if (rc < 0) {
+            *ret_failed = i;
+            return rc;
+        }
     }
-    CV_TRY(from->decode(columns->conversions, from->cell, ret_value));
-    if (from->wanted == CV_TYPE_NULL || ret_value->type == CV_TYPE_NULL || ret_value->type == from->wanted)
-        return 0;
-    return convert(columns, from->wanted, ret_value);
+    return 0;
 }
 
 static int fail_cell(cv_ctx *cx, const char *name, int code)
@@ -85,12 +91,11 @@ int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values)
 {
     if (columns->conversions)
         cv_arena_rewind(columns->conversions, columns->no_conversions);
-    for (size_t i = 0; i < columns->count; i++) {
-        int rc = decode_cell(columns, &columns->at[i], &values[i]);
-        if (rc < 0)
-            return fail_cell(cx, columns->names[i], rc);
-    }
-    return 1;
+    size_t failed = 0;
+    int rc = cv__pg_decode_cells(columns->conversions, columns->at, columns->count, values, &failed);
+    if (rc == 0 && columns->converts)
+        rc = convert_cells(columns, values, &failed);
+    return rc < 0 ? fail_cell(cx, columns->names[failed], rc) : 1;
 }
 
 void cv__pg_columns_done(cv__pg_columns *columns)

@@ -242,3 +242,46 @@ bool cv__pg_needs_arena(Oid type)
     return cv__pg_decoder(type) == cv__pg_decode_array || cv__pg_range_decoder(type) != NULL ||
            cv__pg_textual_decoder(type) != NULL;
 }
+
+/* The types of most cells, without a call for each. */
+static inline int decode_cell(cv_arena *arena, const cv__pg_column *from, cv_value *ret_value)
+{
+    switch (from->type) {
+    case CV__PG_INT8:
+        return decode_int8(arena, from->cell, ret_value);
+    case CV__PG_INT4:
+        return decode_int4(arena, from->cell, ret_value);
+    case CV__PG_BOOL:
+        return decode_bool(arena, from->cell, ret_value);
+    case CV__PG_FLOAT8:
+        return decode_float8(arena, from->cell, ret_value);
+    case CV__PG_TIMESTAMPTZ:
+        return decode_time(arena, from->cell, ret_value);
+    case CV__PG_OID:
+        return decode_oid(arena, from->cell, ret_value);
+    case CV__PG_TEXT:
+    case CV__PG_VARCHAR:
+    case CV__PG_NAME:
+    case CV__PG_CHAR:
+        return decode_text(arena, from->cell, ret_value);
+    default:
+        return from->decode(arena, from->cell, ret_value);
+    }
+}
+
+int cv__pg_decode_cells(cv_arena *arena, const cv__pg_column *columns, size_t count, cv_value *values,
+                        size_t *ret_failed)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (columns[i].cell.len < 0) {
+            values[i] = cv_value_null();
+            continue;
+        }
+        int rc = decode_cell(arena, &columns[i], &values[i]);
+        if (rc < 0) {
+            *ret_failed = i;
+            return rc;
+        }
+    }
+    return 0;
+}

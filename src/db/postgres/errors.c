@@ -101,6 +101,12 @@ static bool is_changed_plan(const char *sqlstate, const PGresult *result)
     return strcmp(sqlstate, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0;
 }
 
+/* The index that ON CONFLICT was planned with has gone, or come in another shape: planned anew, another may do. */
+static bool has_lost_index(const char *sqlstate)
+{
+    return strcmp(sqlstate, "42P10") == 0;
+}
+
 /* The types that the server gave to texts and NULLs when it prepared the statement are not those of the columns any
  * more: "column is of type integer but expression is of type text", "operator does not exist". */
 static bool may_have_outdated_types(const char *sqlstate)
@@ -111,8 +117,8 @@ static bool may_have_outdated_types(const char *sqlstate)
 bool cv__pg_is_outdated(const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return sqlstate &&
-           (strcmp(sqlstate, "26000") == 0 || is_changed_plan(sqlstate, result) || may_have_outdated_types(sqlstate));
+    return sqlstate && (strcmp(sqlstate, "26000") == 0 || is_changed_plan(sqlstate, result) ||
+                        may_have_outdated_types(sqlstate) || has_lost_index(sqlstate));
 }
 
 int cv__pg_fail_with(cv_ctx *cx, const PGresult *result)

@@ -95,6 +95,7 @@ typedef struct cv__pg_conn {
     bool touched;        /* session settings may differ from those after connect */
     bool checks_client;  /* the server looks for our hang-up while it works */
     bool swollen;
+    int direct_reads; /* of rows, since the socket was last waited for */
     bool commanding;  /* what is under way is a command of the driver's own, which is not cancelled */
     bool giving_up;   /* a statement is being cancelled and its answer drained */
     char running[48]; /* how the present or last statement begins, up to the first letter that is not ASCII */
@@ -335,15 +336,22 @@ cv_result cv__pg_result_of(PGresult *result);
 /** A column of a result: how its cells are read, and as what. */
 typedef struct cv__pg_column {
     cv__pg_decode_fn *decode;
+    Oid type;
     cv_type wanted; /* CV_TYPE_NULL: whatever comes */
     cv__pg_cell cell;
 } cv__pg_column;
+
+/** The values of the cells of a row (decode.c), in the server's types; `arena` is for those that need it. The error of
+ * the first cell that is none, whose number is set then. */
+CV_CHECKED int cv__pg_decode_cells(cv_arena *arena, const cv__pg_column *columns, size_t count, cv_value *values,
+                                   size_t *ret_failed);
 
 /** The columns of a result. The arrays are the owner's. */
 typedef struct cv__pg_columns {
     cv__pg_column *at;
     size_t count;
     const char *const *names;
+    bool converts;         /* some are wanted as a certain type */
     cv_arena *conversions; /* values of the last row that are not as the server sent them; made when needed */
     cv_arena_mark no_conversions;
 } cv__pg_columns;
