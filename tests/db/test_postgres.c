@@ -174,22 +174,23 @@ static void a_column_of_another_type_takes_its_texts_anew(void **state)
     cv_db_close(f->cx, one);
 }
 
+#define ADD_OTHER "INSERT INTO other_books (id) VALUES (?) ON CONFLICT (id) DO NOTHING"
+
 /* The statement was planned with an index that went away before another took its place. */
 static void an_index_of_a_conflict_may_be_replaced(void **state)
 {
-    static const char insert[] = "INSERT INTO other_books (id) VALUES (?) ON CONFLICT (id) DO NOTHING";
     fixture *f = fixture_of(state);
     cv_db *one;
     test_session_run(f->watch, "CREATE TABLE other_books (id bigint PRIMARY KEY, title text)");
     assert_ok(f->cx, cv_db_open(f->cx, f->url, &(cv_db_options){.max_connections = 1}, &one));
     cv_use_db(f->cx, one);
-    assert_ok(f->cx, cv_exec(f->cx, NULL, insert, 1));
+    assert_ok(f->cx, cv_exec(f->cx, NULL, ADD_OTHER, 1));
     test_session_run(f->watch, "ALTER TABLE other_books DROP CONSTRAINT other_books_pkey");
-    assert_int_equal(cv_exec(f->cx, NULL, insert, 1), CV_E_SQL);
+    assert_int_equal(cv_exec(f->cx, NULL, ADD_OTHER, 1), CV_E_SQL);
     assert_string_equal(cv_error_last(f->cx)->sqlstate, "42P10");
     cv_error_clear(f->cx);
     test_session_run(f->watch, "CREATE UNIQUE INDEX ON other_books (id)");
-    assert_ok(f->cx, cv_exec(f->cx, NULL, insert, 1));
+    assert_ok(f->cx, cv_exec(f->cx, NULL, ADD_OTHER, 1));
     cv_use_db(f->cx, f->db);
     cv_db_close(f->cx, one);
     test_session_run(f->watch, "DROP TABLE other_books");
