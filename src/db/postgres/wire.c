@@ -2,8 +2,18 @@
  */
 #include "db/postgres/postgres.h"
 
+/* libpq has closed its socket by itself: the number may be another's any moment now. */
+static void forget_socket(cv__pg_conn *conn)
+{
+    if (PQsocket(conn->pg) >= 0)
+        return;
+    cv__poll_free(conn->poll);
+    conn->poll = NULL;
+}
+
 int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn)
 {
+    forget_socket(conn);
     conn->base.broken = conn->base.lost = true;
     char reason[256];
     const char *said = PQerrorMessage(conn->pg);
@@ -115,6 +125,7 @@ void cv__pg_note_state(cv__pg_conn *conn)
     conn->base.in_transaction = status == PQTRANS_INTRANS || status == PQTRANS_INERROR || conn->begin[0];
     if (status == PQTRANS_UNKNOWN || PQstatus(conn->pg) != CONNECTION_OK)
         conn->base.broken = true;
+    forget_socket(conn);
 }
 
 static bool is_copy(ExecStatusType status)
