@@ -10,6 +10,7 @@
 #include <covet/runtime.h>
 #include <covet/sync.h>
 #include <covet/transaction.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,6 +321,15 @@ static void allow_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A wave ends with 500 connections closed, and as many processes of the server that end at once, which a frozen server
+ * would not let happen: whom the system runs first then is not the question here. Refused: the figures have it in them.
+ */
+static void come_first(void)
+{
+    if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 10}) < 0)
+        fprintf(stderr, "frozen: no real-time priority: the figures include waiting for a processor\n");
+}
+
 int main(void)
 {
     static bench b;
@@ -329,6 +339,7 @@ int main(void)
         return 1;
     }
     allow_files();
+    come_first();
     if (cv_runtime_new(NULL, &b.cx) < 0)
         return 1;
     cv_cond_init(&b.frozen);
