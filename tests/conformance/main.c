@@ -108,17 +108,27 @@ void assert_usable(suite *t)
 
 /* ---- engines ---- */
 
+/* A database of its own on the server, by way of the pooler. */
+static bool find_pooled(void)
+{
+    const char *bouncer = getenv("COVET_TEST_PGBOUNCER");
+    if (!bouncer || !test_database_create("pooled", postgres_url))
+        return false;
+    snprintf(s.url, sizeof s.url, "%.*s%s", (int)(strrchr(bouncer, '/') - bouncer), bouncer,
+             strrchr(postgres_url, '/'));
+    return true;
+}
+
 /* The URL of the engine; false: its server is not there. */
 static bool find_engine(const char *engine)
 {
-    const char *bouncer = getenv("COVET_TEST_PGBOUNCER");
     s.engine = engine;
     if (strcmp(engine, "sqlite") == 0)
         snprintf(s.url, sizeof s.url, "sqlite:///%s/conformance.db", folder);
     else if (strcmp(engine, "sqlite-memory") == 0)
         snprintf(s.url, sizeof s.url, "sqlite::memory:");
     else if (strcmp(engine, "pgbouncer") == 0)
-        snprintf(s.url, sizeof s.url, "%s", bouncer ? bouncer : "");
+        return find_pooled();
     else if (strcmp(engine, "postgresql") == 0 && test_database_create("conformance", postgres_url))
         snprintf(s.url, sizeof s.url, "%s", postgres_url);
     return s.url[0] != '\0';
