@@ -85,6 +85,7 @@ static int wait_and_forget(cv_ctx *cx, const cv_retry_options *options, int atte
     CV_LOG_DEBUG(cx->log, "trying again", CV_F("attempt", attempt + 1), CV_F("reason", cv_error_name(code)),
                  CV_F("pause_ms", pause_ms));
     CV_TRY(cv_sleep_ms(cx, pause_ms));
+    CV_TRY(cv__wait_check(cx, "try again")); /* the pause may end with the deadline: the failure stays its cause */
     cv_error_clear(cx);
     return 0;
 }
