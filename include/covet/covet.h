@@ -6,6 +6,7 @@
 #include <covet/app.h>
 #include <covet/arena.h>
 #include <covet/array.h>
+#include <covet/change.h>
 #include <covet/config.h>
 #include <covet/ctx.h>
 #include <covet/db.h>

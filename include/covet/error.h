@@ -79,6 +79,7 @@ typedef struct cv_ctx cv_ctx;
     X(CV_E_OVERLOADED, -74, "overloaded", "the line for a resource is too long; newcomers are turned away")            \
     X(CV_E_CIRCUIT_OPEN, -75, "circuit open", "it failed so often lately that it is not tried for a while")            \
     X(CV_E_LOAN_REVOKED, -76, "connection taken back", "it was held for longer than the pool allows")                  \
+    X(CV_E_GAP, -77, "gap in the stream", "what came after the position is not kept any more: something was missed")   \
     /* models and migrations */                                                                                        \
     X(CV_E_MODEL, -80, "invalid model", "a model declaration is not consistent")                                       \
     X(CV_E_FIELD, -81, "no such field", "a path does not name a field of the model")                                   \

@@ -1,3 +1,4 @@
+#include "db/changes.h"
 #include "db/db.h"
 
 #include "base/ctx.h"
@@ -102,6 +103,7 @@ static int make_database(cv_ctx *cx, const cv__driver *driver, cv_url *url, cons
     if (!db)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     db->driver = driver;
+    cv_list_init(&db->changes);
     bool in_memory = url->path && strstr(url->path, ":memory:");
     char name[CV__POOL_NAME_BYTES];
     describe_url(url, name);
@@ -194,6 +196,7 @@ void cv_db_close(cv_ctx *cx, cv_db *db)
     cv__waiter closer;
     cv__waiter_init(cx, &closer);
     db->closer = &closer;
+    cv__changes_end_all(db);
     if (db->driver->close_shared)
         db->driver->close_shared(db->shared);
     cv__pool_close(&db->readers, on_drained, db);

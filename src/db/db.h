@@ -27,6 +27,7 @@ struct cv_db {
     cv_sandbox *sandbox;                      /* everything runs in it, while there is one */
     cv__tx_watch watch;
     cv__retry_budget retry_budget;
+    cv_link changes;    /* its change streams */
     cv__waiter *closer; /* cv_db_close waits for the last reference to go */
     size_t refs;        /* one for each pool that is not drained, one for each raw statement under way */
     bool abandoned;     /* nobody waits any more: the last reference frees the database */

@@ -215,6 +215,9 @@ struct cv__driver {
 
     /** Optional. The statements that the server has prepared for this connection, in the context's arena. Suspends. */
     int (*plans)(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
+
+    /** Optional. Change streams (db/changes.h). */
+    const struct cv__changes_driver *changes;
 };
 
 extern const cv__driver cv__driver_sqlite;
