@@ -18,9 +18,8 @@ static const char run_it[] = "run the statement";
 /* A commit is neither cancelled nor timed out; the last is only a number. */
 enum { GROUP_MOST = 256, COMMIT_MS = 86400000 };
 
-/* A group takes no more writes after the first, and a statement is taken for a long one, which runs alone, after the
- * second. For how long is the third. */
 enum { GROUP_NS = 10000000, STATEMENT_MS = 50 };
+/* A long statement runs alone from then on, for so long. */
 #define LONER_NS (INT64_C(10) * 1000000000)
 
 enum state { QUEUED, RUNNING, RAN, ANSWERED };
@@ -40,7 +39,7 @@ typedef struct queued_write {
 
 void cv__write_lane_init(cv__write_lane *lane)
 {
-    *lane = (cv__write_lane){.running = false};
+    *lane = (cv__write_lane){.group_ns = GROUP_NS, .statement_ms = STATEMENT_MS};
     cv_list_init(&lane->queue);
 }
 
@@ -129,7 +128,7 @@ static bool run_one(cv_ctx *cx, cv__write_lane *lane, cv__conn *conn, queued_wri
 {
     int rc = 0;
     w->state = RUNNING;
-    CV_WITHIN(cx, STATEMENT_MS)
+    CV_WITHIN(cx, lane->statement_ms)
     {
         rc = conn->driver->run_grouped(cx, conn, w->statement, &w->result);
     }
@@ -149,7 +148,7 @@ static bool run_one(cv_ctx *cx, cv__write_lane *lane, cv__conn *conn, queued_wri
 /* False when the group is lost; those that have not begun stay in the queue. */
 static bool run_waiting(cv_ctx *cx, cv__write_lane *lane, cv__conn *conn, cv_link *group)
 {
-    int64_t until_ns = cv_now_ns(cx) + GROUP_NS;
+    int64_t until_ns = cv_now_ns(cx) + lane->group_ns;
     queued_write *w;
     for (int count = 0; count < GROUP_MOST && (w = first_of(&lane->queue)); count++) {
         lane->grouped_total++;

@@ -13,8 +13,10 @@
 #include "db/db_driver.h"
 
 typedef struct cv__write_lane {
-    cv_link queue; /* of writes that have not begun, in order */
-    bool running;  /* the lane's fiber exists */
+    cv_link queue;        /* of writes that have not begun, in order */
+    bool running;         /* the lane's fiber exists */
+    int64_t group_ns;     /* a group takes no more writes after that: 10 ms */
+    int64_t statement_ms; /* a statement that runs for longer has no place in a group: 50 ms */
     uint64_t arrived;
     uint64_t groups_total, grouped_total, lost_total, left_total;
     /* Statements that cost a group its transaction lately: they run alone for a while. */

@@ -216,8 +216,10 @@ static void proving_passwords_does_not_hold_the_loop(void **state)
     char url[TEST_URL_BYTES];
     cv_fiber *ticker, *connects[10];
     int64_t worst_ns = 0;
-    snprintf(url, sizeof url, "postgres://scram:open%%20sesame@127.0.0.1:%d/app?max_connections=1&connect_timeout=60s",
-             server.port);
+    snprintf(
+        url, sizeof url,
+        "postgres://scram:open%%20sesame@127.0.0.1:%d/app?max_connections=1&connect_timeout=60s&acquire_timeout=60s",
+        server.port);
     assert_ok(cx, cv_spawn(cx, "ticker", tick, &worst_ns, &ticker));
     for (int i = 0; i < 10; i++)
         assert_ok(cx, cv_spawn(cx, "connect", connect_once, url, &connects[i]));

@@ -13,6 +13,7 @@ static int set_up(void **state)
 {
     static db_test t;
     db_test_init(&t, "busy_timeout=300ms");
+    t.db->lane.group_ns *= 1000; /* also on a slow machine those of one turn are one group */
     assert_ok(t.cx, cv_exec(t.cx, NULL, "CREATE TABLE n (id INTEGER PRIMARY KEY, x BIGINT UNIQUE)"));
     *state = &t;
     return 0;
