@@ -15,9 +15,12 @@ typedef struct watched {
     int result;
 } watched;
 
+/* The watchdog speaks on slow machines, and is not asked here. */
 static void keep_line(void *arg, cv_str line)
 {
     char *lines = ((watched *)arg)->lines;
+    if (memmem(line.ptr, line.len, "fiber held the loop", 19))
+        return;
     size_t len = strlen(lines);
     snprintf(lines + len, sizeof((watched *)arg)->lines - len, "%.*s", CV_STR_ARG(line));
 }
@@ -79,7 +82,7 @@ static void a_long_transaction_is_told_once(void **state)
 {
     watched *w = *state;
     assert_ok(w->t.cx, insert_and_sleep(w->t.cx, 9, 1000));
-    assert_int_equal(told(w, "transaction"), 0);
+    assert_string_equal(w->lines, "");
     assert_ok(w->t.cx, insert_and_sleep(w->t.cx, 30, 1000));
     assert_int_equal(told(w, "long transaction"), 1);
     assert_int_equal(told(w, "idle transaction"), 0);
