@@ -1,19 +1,10 @@
 #include "postgres_server.h"
+#include "server_process.h"
 #include "test.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <pwd.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -74,36 +65,12 @@ void test_database_drop(const char *url)
 
 /* --- servers --- */
 
-/* The programs of the server refuse to run as root. */
-static void become_server_user(void)
-{
-    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
-    if (nobody && (setgroups(0, NULL) != 0 || setgid(nobody->pw_gid) != 0 || setuid(nobody->pw_uid) != 0))
-        _exit(126);
-}
-
 /* Run a program of the server in its folder to the end; the exit status. */
 static int run(const test_server *server, const char *program, const char *const arguments[])
 {
-    pid_t pid = fork();
-    if (pid == 0) {
-        char path[256];
-        snprintf(path, sizeof path, "%s/%s", server->bin, program);
-        int log = open("/dev/null", O_RDWR);
-        dup2(log, 0);
-        dup2(log, 1);
-        dup2(log, 2);
-        become_server_user();
-        setenv("LC_ALL", "C", 1);
-        unsetenv("LD_PRELOAD"); /* sanitizers are for the code under test */
-        if (chdir(server->folder) == 0)
-            execv(path, (char *const *)(uintptr_t)arguments);
-        _exit(127);
-    }
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", server->bin, program);
+    return test_server_program(server->folder, path, arguments);
 }
 
 static bool find_programs(test_server *server)
@@ -118,43 +85,14 @@ static bool find_programs(test_server *server)
     return any;
 }
 
-static int free_port(void)
+static void path_in(const test_server *server, const char *name, char path[TEST_PATH_BYTES])
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
-static void path_in(const test_server *server, const char *name, char path[192])
-{
-    memcpy(path, server->folder, sizeof server->folder);
-    size_t len = strnlen(path, sizeof server->folder - 1);
-    snprintf(path + len, 192 - len, "/%s", name);
-}
-
-static void make_folder(test_server *server)
-{
-    const char *tmp = getenv("TMPDIR");
-    char sock[192];
-    snprintf(server->folder, sizeof server->folder, "%s/covet-server.XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(server->folder));
-    path_in(server, "sock", sock);
-    assert_int_equal(mkdir(sock, 0755), 0);
-    assert_int_equal(chmod(server->folder, 0755), 0);
-    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
-    if (nobody) {
-        assert_int_equal(chown(server->folder, nobody->pw_uid, nobody->pw_gid), 0);
-        assert_int_equal(chown(sock, nobody->pw_uid, nobody->pw_gid), 0);
-    }
+    test_server_path(server->folder, name, path);
 }
 
 static void write_hba(const test_server *server)
 {
-    char path[192];
+    char path[TEST_PATH_BYTES];
     path_in(server, "data/pg_hba.conf", path);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -171,13 +109,13 @@ bool test_server_create(test_server *server)
         print_message("# skipped: PostgreSQL is not installed; tools/bootstrap test installs it\n");
         return false;
     }
-    make_folder(server);
+    test_server_folder("sock", server->folder);
     const char *const initdb[] = {"initdb",           "-D",        "data", "-U", "app", "-A", "trust", "-E", "UTF8",
                                   "--locale=C.UTF-8", "--no-sync", NULL};
     assert_int_equal(run(server, "initdb", initdb), 0);
     write_hba(server);
     test_server_start(server);
-    char sock[192], port[16];
+    char sock[TEST_PATH_BYTES], port[16];
     path_in(server, "sock", sock);
     snprintf(port, sizeof port, "%d", server->port);
     const char *const create[] = {"createdb", "-h", sock, "-p", port, "-U", "app", "app", NULL};
@@ -193,7 +131,7 @@ void test_server_start(test_server *server)
     bool first = server->port == 0;
     for (int attempt = 0; attempt < 5 && rc != 0; attempt++) {
         if (first)
-            server->port = free_port(); /* another process may take it first */
+            server->port = test_server_port(); /* another process may take it first */
         snprintf(options, sizeof options,
                  "-p %d -k %s/sock -c listen_addresses=127.0.0.1 -c fsync=off "
                  "-c full_page_writes=off -c shared_buffers=32MB -c max_connections=30 -c deadlock_timeout=50ms",
@@ -230,17 +168,9 @@ void test_server_stop(test_server *server)
 
 void test_server_write(const test_server *server, const char *name, const char *text)
 {
-    char path[192], in_data[128];
-    const struct passwd *nobody = geteuid() == 0 ? getpwnam("nobody") : NULL;
+    char in_data[128];
     snprintf(in_data, sizeof in_data, "data/%s", name);
-    path_in(server, in_data, path);
-    unlink(path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    if (nobody)
-        assert_int_equal(fchown(fd, nobody->pw_uid, nobody->pw_gid), 0);
-    close(fd);
+    test_server_file(server->folder, in_data, text);
 }
 
 /* The moment at which the server last read its settings, as it tells a session. */
@@ -266,10 +196,10 @@ void test_server_reload(test_server *server)
 
 void test_server_replicate(const test_server *primary, test_server *replica)
 {
-    char sock[192], port[16];
+    char sock[TEST_PATH_BYTES], port[16];
     *replica = (test_server){0};
     assert_true(find_programs(replica));
-    make_folder(replica);
+    test_server_folder("sock", replica->folder);
     path_in(primary, "sock", sock);
     snprintf(port, sizeof port, "%d", primary->port);
     const char *const copy[] = {"pg_basebackup", "-D", "data", "-h",     sock, "-p",   port,        "-U",
@@ -286,30 +216,7 @@ void test_server_promote(test_server *replica)
 
 static pid_t postmaster(const test_server *server)
 {
-    char path[192];
-    int pid = 0;
-    path_in(server, "data/postmaster.pid", path);
-    FILE *file = fopen(path, "r");
-    if (file) {
-        if (fscanf(file, "%d", &pid) != 1)
-            pid = 0;
-        fclose(file);
-    }
-    return pid;
-}
-
-static pid_t parent_of(pid_t pid)
-{
-    char path[64], line[512];
-    int parent = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return 0;
-    if (fgets(line, sizeof line, file) && strrchr(line, ')'))
-        sscanf(strrchr(line, ')') + 1, " %*c %d", &parent);
-    fclose(file);
-    return parent;
+    return test_server_pid(server->folder, "data/postmaster.pid");
 }
 
 /* Send a signal to the postmaster and its processes; those processes are written to `pids`, their number returned. */
@@ -325,7 +232,7 @@ static size_t signal_all(const test_server *server, int signal_number, pid_t pid
     DIR *proc = opendir("/proc");
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
         pid_t pid = atoi(entry->d_name);
-        if (pid > 1 && count < 64 && parent_of(pid) == master)
+        if (pid > 1 && count < 64 && test_process_parent(pid) == master)
             pids[count++] = pid;
     }
     closedir(proc);
@@ -346,22 +253,10 @@ void test_server_thaw(test_server *server)
     signal_all(server, SIGCONT, pids);
 }
 
-static bool is_running(pid_t pid)
-{
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    const char *name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
-    fclose(file);
-    return name_end && name_end[1] && name_end[2] != 'Z' && name_end[2] != 'X';
-}
-
 /* A killed server leaves its lock files, and perhaps a zombie that looks alive to the next one. */
 static void remove_locks(const test_server *server)
 {
-    char name[64], path[192];
+    char name[64], path[TEST_PATH_BYTES];
     path_in(server, "data/postmaster.pid", path);
     unlink(path);
     snprintf(name, sizeof name, "sock/.s.PGSQL.%d.lock", server->port);
@@ -375,17 +270,8 @@ void test_server_kill(test_server *server)
     pid_t pids[64];
     size_t count = signal_all(server, SIGKILL, pids);
     for (size_t i = 0; i < count; i++)
-        while (is_running(pids[i]))
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        test_process_await_end(pids[i]);
     remove_locks(server);
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    return remove(path);
 }
 
 void test_server_destroy(test_server *server)
@@ -393,7 +279,7 @@ void test_server_destroy(test_server *server)
     if (!server->folder[0])
         return;
     test_server_kill(server);
-    nftw(server->folder, remove_entry, 32, FTW_DEPTH | FTW_PHYS);
+    test_server_remove(server->folder);
     server->folder[0] = '\0';
 }
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import tap
 
 SERVERS = tap.ROOT / 'tools' / 'servers'
-ALL = ['postgres', 'replica', 'pgbouncer', 'redis']
+ALL = ['postgres', 'replica', 'pgbouncer', 'mariadb', 'mariadb_replica', 'redis']
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith('COVET_')}
 
 
 def in_folder(folder):
     """The environment of a case that must not meet other people's servers."""
-    if not shutil.which('redis-server') or not shutil.which('pgbouncer', path=os.environ['PATH'] + ':/usr/sbin'):
+    path = os.environ['PATH'] + ':/usr/sbin'
+    if not all(shutil.which(name, path=path) for name in ['redis-server', 'pgbouncer', 'mariadbd']):
         raise tap.Skip('not all servers are installed; tools/bootstrap test installs them')
     folder.chmod(0o755)
     return ENVIRONMENT | {'TMPDIR': str(folder)}
@@ -59,9 +60,33 @@ def test_all_servers_work_with_each_other(folder):
            'do :; done; head -n 1 "$COVET_TEST_POSTGRES_DATA/postmaster.pid"; echo "$COVET_TEST_POSTGRES_PID"')
     code, output = tap.run(SERVERS, 'run', '--', 'sh', '-c', f'{SERVERS} status; {ask}', env=in_folder(folder))
     lines = output.splitlines()
-    assert code == 0 and lines[:4] == [f'{name}: running' for name in ALL], output
-    assert lines[4:7] == ['7', '', 't'] and lines[7] == lines[8] and int(lines[8]) > 1, output
+    assert code == 0 and lines[:6] == [f'{name}: running' for name in ALL], output
+    assert lines[6:9] == ['7', '', 't'] and lines[9] == lines[10] and int(lines[10]) > 1, output
     assert left_over(folder) == [], output
+
+
+# Ask a MariaDB server of a URL: ask URL SQL
+ASK = ("ask() { mariadb --no-defaults -N -e \"$2\" 2>&1 "
+       r"$(echo $1 | sed -E 's#mysql://(.*):(.*)@(.*):(.*)/(.*)#-u\1 -p\2 -h\3 -P\4 \5#'); }; ")
+
+
+def test_mariadb_and_its_replica(folder):
+    script = ASK + '; '.join([
+        'ask $COVET_TEST_MARIADB "CREATE TABLE t (a INT); SELECT @@binlog_format, @@gtid_strict_mode"',
+        'until ask $COVET_TEST_MARIADB_REPLICA "SELECT COUNT(*) FROM t" | grep 0$; do :; done',
+        'ask $COVET_TEST_MARIADB_REPLICA "INSERT INTO t VALUES (1)" | grep -o read-only',
+        'ask $COVET_TEST_MARIADB_ADMIN "SHOW GRANTS" | grep -c ALL',
+        'cat $COVET_TEST_MARIADB_DATA/../pid; echo $COVET_TEST_MARIADB_PID; test -S $COVET_TEST_MARIADB_SOCKET'])
+    code, output = tap.run(SERVERS, 'run', 'mariadb_replica', '--', 'sh', '-c', script, env=in_folder(folder))
+    lines = output.splitlines()
+    assert code == 0 and lines[:4] == ['ROW\t1', '0', 'read-only', '1'], output
+    assert lines[4] == lines[5] and left_over(folder) == [], output
+
+
+def test_a_stopped_mariadb_ends_all_the_same(folder):
+    script = 'kill -STOP $COVET_TEST_MARIADB_PID'
+    code, output = tap.run(SERVERS, 'run', 'mariadb', '--', 'sh', '-c', script, env=in_folder(folder))
+    assert code == 0 and left_over(folder) == [], output
 
 
 def test_only_what_is_named_starts_and_what_it_needs(folder):
@@ -110,7 +135,7 @@ def test_a_server_that_cannot_start_ends_the_others(folder):
 
 def test_unknown_server_is_refused(_folder):
     code, output = tap.run(SERVERS, 'start', 'oracle', env=ENVIRONMENT)
-    assert code == 1 and 'unknown server "oracle"; known: postgres replica pgbouncer redis' in output, output
+    assert code == 1 and 'unknown server "oracle"; known: ' + ' '.join(ALL) in output, output
 
 
 def test_stop_refuses_a_folder_of_others(folder):
