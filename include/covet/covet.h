@@ -38,6 +38,7 @@
 #include <covet/server.h>
 #include <covet/sqlite.h>
 #include <covet/str.h>
+#include <covet/stream.h>
 #include <covet/sync.h>
 #include <covet/testing.h>
 #include <covet/time.h>

@@ -281,7 +281,8 @@ static int start_job(cv_ctx *cx, struct cv__lanes *lanes, struct lane *lane, str
     return 0;
 }
 
-static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, bool to_its_end, bool *ret_started)
+/* Make a job like `blank` and queue it; `waiter` will be woken at its end. */
+static int begin(cv_ctx *cx, cv_lane lane_number, const struct job *blank, cv__waiter *waiter, struct job **ret_job)
 {
     struct cv_runtime *rt = cx->runtime;
     if (!rt->lanes)
@@ -291,22 +292,28 @@ static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, boo
         free(job);
         return cv_fail(cx, CV_E_NOMEM, "could not hand work to a lane: out of memory");
     }
-    struct lane *lane = &rt->lanes->lanes[lane_number];
     *job = *blank;
     cv_list_init(&job->link);
-    cv__waiter waiter;
-    cv__waiter_init(cx, &waiter);
-    waiter.what = "wait for a lane";
-    job->waiter = &waiter;
-    int rc = start_job(cx, rt->lanes, lane, job);
-    if (rc < 0) {
+    cv__waiter_init(cx, waiter);
+    waiter->what = "wait for a lane";
+    job->waiter = waiter;
+    int rc = start_job(cx, rt->lanes, &rt->lanes->lanes[lane_number], job);
+    if (rc < 0)
         free(job);
-        return rc;
-    }
+    else
+        *ret_job = job;
+    return rc;
+}
+
+static int offload(cv_ctx *cx, cv_lane lane_number, const struct job *blank, bool to_its_end, bool *ret_started)
+{
+    struct job *job;
+    cv__waiter waiter;
+    CV_TRY(begin(cx, lane_number, blank, &waiter, &job));
     *ret_started = true;
-    rc = to_its_end ? cv__wait_uninterruptible(cx, &waiter) : cv__wait(cx, &waiter);
+    int rc = to_its_end ? cv__wait_uninterruptible(cx, &waiter) : cv__wait(cx, &waiter);
     if (!waiter.woken)
-        abandon(cx, rt->lanes, lane, job);
+        abandon(cx, cx->runtime->lanes, &cx->runtime->lanes->lanes[lane_number], job);
     return rc;
 }
 
@@ -337,6 +344,40 @@ int cv__offload_to_end(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg
     if (!cv__may_wait(cx, "hand work to a lane"))
         return CV_E_CONTEXT;
     return offload(cx, lane, &job, true, &started);
+}
+
+int cv__errand_begin(cv_ctx *cx, cv__errand *errand, cv_lane lane, int (*fn)(void *arg), void *arg,
+                     void (*dispose)(void *arg))
+{
+    struct job job = {.fn = fn, .arg = arg, .dispose = dispose};
+    int rc =
+        cv__may_wait(cx, "hand work to a lane") ? begin(cx, lane, &job, &errand->waiter, &errand->job) : CV_E_CONTEXT;
+    errand->lane = lane;
+    errand->is_under_way = rc == 0;
+    if (rc < 0 && dispose)
+        dispose(arg);
+    return rc;
+}
+
+int cv__errand_end(cv_ctx *cx, cv__errand *errand)
+{
+    errand->waiter.cx = cx;
+    int rc = cv__wait(cx, &errand->waiter);
+    errand->is_under_way = !errand->waiter.woken;
+    return rc;
+}
+
+void cv__errand_drop(const cv_ctx *cx, cv__errand *errand)
+{
+    if (!errand->is_under_way)
+        return;
+    errand->is_under_way = false;
+    if (errand->waiter.woken)
+        return;
+    struct cv__lanes *lanes = cx->runtime->lanes;
+    errand->job->waiter = NULL;
+    if (withdraw(lanes, &lanes->lanes[errand->lane], errand->job))
+        free_job(lanes, errand->job);
 }
 
 void cv__lanes_stats(const struct cv_runtime *rt, cv__lane_stats ret_stats[CV__LANES])

@@ -112,6 +112,29 @@ void cv__fiber_tell(cv_ctx *cx, const char *name, void (*describe)(const void *a
  * CV_E_SYSTEM, CV_E_NOMEM, CV_E_CONTEXT, each with a story. */
 CV_CHECKED int cv__offload_to_end(cv_ctx *cx, cv_lane lane, int (*fn)(void *arg), void *arg);
 
+/** Work on a lane whose end is waited for later, or never. A member of the caller's object, which may go away as soon
+ *  as the errand has ended or was dropped. */
+typedef struct cv__errand {
+    cv__waiter waiter;
+    struct job *job; /* rt's; valid until the waiter is woken */
+    cv_lane lane;
+    bool is_under_way; /* begun, and its end not yet told */
+} cv__errand;
+
+/** Start `fn(arg)` on the lane, as cv_offload does, and return at once. `dispose(arg)` is called exactly once: on the
+ *  runtime's thread after the work has ended or was dropped, or before this returns an error. CV_E_BUSY, CV_E_SYSTEM,
+ *  CV_E_NOMEM, CV_E_CONTEXT, each with a story. Does not suspend. */
+CV_CHECKED int cv__errand_begin(cv_ctx *cx, cv__errand *errand, cv_lane lane, int (*fn)(void *arg), void *arg,
+                                void (*dispose)(void *arg));
+
+/** Wait for its end: the work's result, without a story; CV_E_TIMEOUT or CV_E_CANCELLED with one when the wait ends
+ *  early: the errand is still under way then. Suspends. */
+CV_CHECKED int cv__errand_end(cv_ctx *cx, cv__errand *errand);
+
+/** Nobody wants to know any more. Work not yet started is dropped. No effect when none is under way. Does not suspend.
+ */
+void cv__errand_drop(const cv_ctx *cx, cv__errand *errand);
+
 /** Count input, output or other outside work under way: while there is any, a simulated clock does not jump. Server
  *  sockets that merely listen are not counted. */
 void cv__io_begin(const cv_ctx *cx);
