@@ -266,6 +266,36 @@ static void rows_come_back_as_from_any_connection(void **state)
     in_fiber(cx, what_comes_back, NULL);
 }
 
+/* Small ones are kept where large ones are not; each comes more than once. */
+static int rows_of_all_sizes(cv_ctx *cx, void *arg)
+{
+    (void)arg;
+    for (int64_t len = 0; len <= 600; len += 7) {
+        cv_rows *rows;
+        assert_ok(cx,
+                  cv_select_quick(cx, &rows, "SELECT repeat('y', CAST(? AS integer)) AS many, NULL, CAST(? AS bigint)",
+                                  len, len));
+        assert_string_equal(cv_rows_name(rows, 0), "many");
+        assert_int_equal(cv_rows_next(cx, rows), 1);
+        cv_str many = cv_rows_get(rows, 0).as.text;
+        assert_int_equal(many.len, len);
+        assert_true(len == 0 || (many.ptr[0] == 'y' && many.ptr[len - 1] == 'y'));
+        assert_int_equal(cv_rows_get(rows, 1).type, CV_TYPE_NULL);
+        assert_int_equal(cv_rows_get(rows, 2).as.i64, len);
+        assert_int_equal(cv_rows_next(cx, rows), 0);
+        cv_rows_close(cx, rows);
+    }
+    return 0;
+}
+
+static void a_single_row_may_have_any_size(void **state)
+{
+    (void)state;
+    cv_ctx *cx = context();
+    share(cx, 2);
+    in_fiber(cx, rows_of_all_sizes, NULL);
+}
+
 static int read_table(cv_ctx *cx, void *arg)
 {
     (void)arg;
@@ -500,6 +530,33 @@ static void closing_the_database_ends_reads_under_way(void **state)
     assert_int_equal(result, CV_E_CLOSED);
 }
 
+static int read_rows_of_a_closed_database(cv_ctx *cx, void *arg)
+{
+    (void)arg;
+    cv_rows *one, *many;
+    assert_ok(cx, cv_select_quick(cx, &one, "SELECT text FROM notes WHERE id = 7"));
+    assert_ok(cx, cv_select_quick(cx, &many, "SELECT id FROM notes WHERE id <= 2 ORDER BY id"));
+    cv_db_close(cx, shared.db);
+    shared.db = NULL;
+    assert_int_equal(cv_rows_next(cx, one), 1);
+    assert_string_equal(cv_sprintf(cx, "%.*s", CV_STR_ARG(cv_rows_get(one, 0).as.text)), "note 7");
+    cv_rows_close(cx, one);
+    assert_int_equal(cv_rows_next(cx, many), 1);
+    assert_int_equal(cv_rows_next(cx, many), 1);
+    assert_int_equal(cv_rows_get(many, 0).as.i64, 2);
+    assert_string_equal(cv_rows_name(many, 0), "id");
+    cv_rows_close(cx, many);
+    return 0;
+}
+
+static void rows_outlive_their_database(void **state)
+{
+    (void)state;
+    cv_ctx *cx = context();
+    share(cx, 2);
+    in_fiber(cx, read_rows_of_a_closed_database, NULL);
+}
+
 static int one_quick_read(cv_ctx *cx, void *arg)
 {
     (void)arg;
@@ -548,6 +605,7 @@ int main(void)
         case_of(a_transaction_reads_on_its_own_connection),
         case_of(nothing_is_written_on_a_shared_connection),
         case_of(rows_come_back_as_from_any_connection),
+        case_of(a_single_row_may_have_any_size),
         case_of(a_changed_table_is_prepared_again),
         case_of(what_changes_the_session_gets_a_connection_of_its_own),
         case_of(large_values_go_elsewhere_and_large_results_cost_the_connection),
@@ -556,6 +614,7 @@ int main(void)
         case_of(a_cancelled_fiber_abandons_its_read),
         case_of(reads_of_a_lost_connection_are_asked_again),
         case_of(closing_the_database_ends_reads_under_way),
+        case_of(rows_outlive_their_database),
         case_of(closing_while_a_shared_connection_is_made_frees_all),
         case_of(options_say_how_many_are_shared),
     };

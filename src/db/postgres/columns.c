@@ -1,5 +1,6 @@
 /* From the cells of a row to values, in the types that are wanted. */
 #include "db/postgres/postgres.h"
+#include <stdlib.h>
 
 /* What the arrays and conversions of one row may take: as much as the engine sends in one value. */
 #define MAX_ROW_BYTES ((size_t)1 << 30)
@@ -15,25 +16,82 @@ static int need_conversions(cv__pg_columns *columns)
     return 0;
 }
 
-int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described, const cv__statement *statement)
+static void describe(cv__pg_columns *columns, const PGresult *described)
 {
     for (size_t i = 0; i < columns->count; i++) {
         Oid type = PQftype(described, (int)i);
-        cv__pg_column *column = &columns->at[i];
-        column->type = type;
-        column->decode = cv__pg_decoder(type);
-        column->wanted = statement->columns && i < statement->column_count ? statement->columns[i].type : CV_TYPE_NULL;
-        columns->converts |= column->wanted != CV_TYPE_NULL;
-        if (!column->decode) {
-            int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known",
-                             columns->names[i], type);
-            cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", columns->names[i]);
-            return rc;
-        }
-        if (cv__pg_needs_arena(type) && need_conversions(columns) < 0)
-            return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
+        columns->at[i].type = type;
+        columns->at[i].decode = cv__pg_decoder(type);
+        columns->needs_arena |= cv__pg_needs_arena(type);
     }
+}
+
+static int fail_type(cv_ctx *cx, const char *name, Oid type)
+{
+    int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %u) is not known", name, type);
+    cv_error_hint(cx, "cast it in the statement, as in CAST(\"%s\" AS text)", name);
+    return rc;
+}
+
+static int want(cv_ctx *cx, cv__pg_columns *columns, const cv__statement *statement)
+{
+    size_t wanted = statement->columns ? statement->column_count : 0;
+    for (size_t i = 0; i < columns->count; i++) {
+        cv__pg_column *column = &columns->at[i];
+        if (!column->decode)
+            return fail_type(cx, columns->names[i], column->type);
+        column->wanted = i < wanted ? statement->columns[i].type : CV_TYPE_NULL;
+        columns->converts |= column->wanted != CV_TYPE_NULL;
+    }
+    if (columns->needs_arena && need_conversions(columns) < 0)
+        return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
     return 0;
+}
+
+int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described, const cv__statement *statement)
+{
+    describe(columns, described);
+    return want(cx, columns, statement);
+}
+
+int cv__pg_columns_copy(cv_ctx *cx, cv__pg_columns *columns, const cv__pg_layout *layout, cv__pg_column *room,
+                        const cv__statement *statement)
+{
+    *columns = layout->columns;
+    columns->at = room;
+    for (size_t i = 0; i < columns->count; i++) {
+        room[i].type = layout->column[i].type;
+        room[i].decode = layout->column[i].decode;
+    }
+    return want(cx, columns, statement);
+}
+
+cv__pg_layout *cv__pg_layout_new(const PGresult *result)
+{
+    size_t count = (size_t)PQnfields(result);
+    cv__pg_layout *layout = calloc(1, sizeof *layout + count * (sizeof *layout->column + sizeof(char *)));
+    PGresult *described = PQcopyResult(result, PG_COPYRES_ATTRS);
+    if (!layout || !described) {
+        PQclear(described);
+        free(layout);
+        return NULL;
+    }
+    const char **names = (const char **)(void *)(layout->column + count);
+    for (size_t i = 0; i < count; i++)
+        names[i] = PQfname(described, (int)i);
+    layout->users = 1;
+    layout->described = described;
+    layout->columns = (cv__pg_columns){.at = layout->column, .count = count, .names = names};
+    describe(&layout->columns, described);
+    return layout;
+}
+
+void cv__pg_layout_drop(cv__pg_layout *layout)
+{
+    if (!layout || --layout->users > 0)
+        return;
+    PQclear(layout->described);
+    free(layout);
 }
 
 void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row)
@@ -44,6 +102,36 @@ void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int ro
             len = -1;
         columns->at[i].cell = (cv__pg_cell){PQgetvalue(result, row, (int)i), len};
     }
+}
+
+size_t cv__pg_row_bytes(const PGresult *result, int row)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < PQnfields(result); i++)
+        bytes += sizeof(int) + (size_t)PQgetlength(result, row, i);
+    return bytes;
+}
+
+void cv__pg_row_keep(const PGresult *result, int row, char *room)
+{
+    for (int i = 0; i < PQnfields(result); i++) {
+        int len = PQgetisnull(result, row, i) ? -1 : PQgetlength(result, row, i);
+        memcpy(room, &len, sizeof len);
+        room += sizeof len;
+        memcpy(room, PQgetvalue(result, row, i), len > 0 ? (size_t)len : 0);
+        room += len > 0 ? len : 0;
+    }
+}
+
+const char *cv__pg_columns_take_kept(cv__pg_columns *columns, const char *at)
+{
+    for (size_t i = 0; i < columns->count; i++) {
+        cv__pg_cell *cell = &columns->at[i].cell;
+        memcpy(&cell->len, at, sizeof cell->len);
+        cell->data = at + sizeof cell->len;
+        at = cell->data + (cell->len > 0 ? cell->len : 0);
+    }
+    return at;
 }
 
 static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)

@@ -21,7 +21,7 @@ struct cv__pg_cursor {
     PGresult *row;       /* what the cells of the last fetch point into, unless it was kept */
     PGresult *ahead[2];
     int ahead_count;
-    cv_buf kept; /* rows: for each column its length as an int, then its bytes */
+    cv_buf kept; /* rows, as cv__pg_row_keep writes them */
     size_t kept_at;
     cv_buf kept_row; /* what the cells of the last fetch point into when it was kept */
     cursor_end end;
@@ -140,19 +140,11 @@ static int fail_limit(cv_ctx *cx)
     return rc;
 }
 
-static size_t row_bytes(const PGresult *row)
-{
-    size_t bytes = 0;
-    for (int i = 0; i < PQnfields(row); i++)
-        bytes += sizeof(int) + (size_t)PQgetlength(row, 0, i);
-    return bytes;
-}
-
 /* Copy a row; on failure nothing is copied. */
 static int keep_row(cv_ctx *cx, cv__pg_cursor *c, const PGresult *row)
 {
     cv__pg_conn *conn = conn_of(c);
-    size_t bytes = row_bytes(row);
+    size_t bytes = cv__pg_row_bytes(row, 0);
     if (conn->kept_bytes + bytes > CV__PG_KEEP_MAX_BYTES)
         return fail_limit(cx);
     char *room = cv_buf_reserve(&c->kept, bytes);
@@ -160,13 +152,7 @@ static int keep_row(cv_ctx *cx, cv__pg_cursor *c, const PGresult *row)
         c->kept.error = 0;
         return cv_fail(cx, CV_E_NOMEM, "no memory for the rest of the open rows");
     }
-    for (int i = 0; i < PQnfields(row); i++) {
-        int len = PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i);
-        memcpy(room, &len, sizeof len);
-        room += sizeof len;
-        memcpy(room, PQgetvalue(row, 0, i), len > 0 ? (size_t)len : 0);
-        room += len > 0 ? len : 0;
-    }
+    cv__pg_row_keep(row, 0, room);
     cv_buf_commit(&c->kept, bytes);
     conn->kept_bytes += bytes;
     return 0;
@@ -282,25 +268,14 @@ int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv_
 static int take_kept(cv_ctx *cx, cv__pg_cursor *c)
 {
     const char *at = c->kept.data + c->kept_at;
-    const char *end = at;
-    for (size_t i = 0; i < c->base.column_count; i++) {
-        int len;
-        memcpy(&len, end, sizeof len);
-        end += sizeof len + (len > 0 ? (size_t)len : 0);
-    }
+    const char *end = cv__pg_columns_take_kept(&c->columns, at);
     cv_buf_clear(&c->kept_row);
     cv_buf_add(&c->kept_row, at, (size_t)(end - at));
     if (c->kept_row.error)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a row");
     c->kept_at += (size_t)(end - at);
     conn_of(c)->kept_bytes -= (size_t)(end - at);
-    at = c->kept_row.data;
-    for (size_t i = 0; i < c->base.column_count; i++) {
-        cv__pg_cell *cell = &c->column[i].cell;
-        memcpy(&cell->len, at, sizeof cell->len);
-        cell->data = at + sizeof cell->len;
-        at = cell->data + (cell->len > 0 ? cell->len : 0);
-    }
+    (void)cv__pg_columns_take_kept(&c->columns, c->kept_row.data);
     return 1;
 }
 

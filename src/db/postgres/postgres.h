@@ -309,7 +309,8 @@ typedef struct cv__pg_prepared {
     bool is_large; /* its answer is too large for a shared connection */
     int param_count;
     Oid *types;
-    char *sql; /* NUL-terminated */
+    char *sql;                    /* NUL-terminated */
+    struct cv__pg_layout *layout; /* of its rows, once they were seen on a shared connection; else NULL */
 } cv__pg_prepared;
 
 /** The prepared statement for a text and the types of its values: from the cache, or a new one, which is in no cache:
@@ -351,6 +352,7 @@ typedef struct cv__pg_columns {
     cv__pg_column *at;
     size_t count;
     const char *const *names;
+    bool needs_arena;      /* some have values that need memory */
     bool converts;         /* some are wanted as a certain type */
     cv_arena *conversions; /* values of the last row that are not as the server sent them; made when needed */
     cv_arena_mark no_conversions;
@@ -361,8 +363,36 @@ typedef struct cv__pg_columns {
 CV_CHECKED int cv__pg_columns_set(cv_ctx *cx, cv__pg_columns *columns, const PGresult *described,
                                   const cv__statement *statement);
 
+/** What the rows of a prepared statement look like: found out once, for all its answers. */
+typedef struct cv__pg_layout {
+    int users;
+    PGresult *described;    /* without rows: holds the names */
+    cv__pg_columns columns; /* wanted as nothing */
+    cv__pg_column column[]; /* the names follow */
+} cv__pg_layout;
+
+/** The layout of a result, with one user; NULL without memory. */
+cv__pg_layout *cv__pg_layout_new(const PGresult *result);
+
+/** One user less: the last one frees it. NULL is allowed. */
+void cv__pg_layout_drop(cv__pg_layout *layout);
+
+/** As cv__pg_columns_set, by a layout that lives as long as the columns; `room` has a place for each of them. */
+CV_CHECKED int cv__pg_columns_copy(cv_ctx *cx, cv__pg_columns *columns, const cv__pg_layout *layout,
+                                   cv__pg_column *room, const cv__statement *statement);
+
 /** Let the cells be those of a row of a result. */
 void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row);
+
+/** A row as it is kept in memory takes so many bytes: for each column its length as an int, -1 for NULL, then its
+ * bytes. */
+size_t cv__pg_row_bytes(const PGresult *result, int row);
+
+/** Write a row like that. */
+void cv__pg_row_keep(const PGresult *result, int row, char *room);
+
+/** Let the cells be those of a row that is kept at `at`; returns its end. */
+const char *cv__pg_columns_take_kept(cv__pg_columns *columns, const char *at);
 
 /** The values of the cells, valid until the next call: 1, or the error of the first that is none, with a story. */
 CV_CHECKED int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values);

@@ -22,8 +22,10 @@ enum {
     STEPS = 2048,     /* that one line can owe: a power of two */
     SYNC_EVERY = 64,  /* reads */
     RESENDS = 2,      /* of a read that was aborted by a neighbour's error */
+    SPARES = STEPS,   /* reads that wait for the next use */
     SHARING_FROM = 8, /* connections: with fewer none is shared, unless the options say so */
     COLUMNS = 12,     /* that lie in the read itself */
+    ROW_BYTES = 256,  /* of a single row, likewise */
 };
 /* Nothing is placed behind a read that the server has been busy with for longer. */
 #define HEAD_MAX_NS INT64_C(5000000)
@@ -48,25 +50,29 @@ enum {
 /* How a wait for an answer ended, beside errors. */
 enum { ANSWERED = 0, ABORTED = 1, LOST = 2 };
 
-typedef struct quick_read {
-    cv__cursor base;
-    cv__waiter wait;
-    cv__pg_prepared *prepared; /* while it is under way */
-    PGresult *result;
-    int owners; /* the line, while it is under way, and the fiber */
-    int row, row_count;
-    cv__pg_columns columns;
-    void *wide; /* columns and names of a result that has more */
-    cv__pg_column column[COLUMNS];
-    const char *names[COLUMNS];
-} quick_read;
-
 typedef enum step_kind { STEP_PREPARE, STEP_READ, STEP_SYNC } step_kind;
 
 typedef struct step {
     step_kind kind;
-    void *what; /* a cv__pg_prepared, a quick_read */
+    cv__pg_prepared *prepared;
+    struct quick_read *read; /* NULL: nobody waits for it any more */
 } step;
+
+/* It belongs to its fiber. A thousand of them lie cold until their answers come: what is touched is kept small. */
+typedef struct quick_read {
+    cv__cursor base;
+    cv__waiter wait;
+    cv__pg_sharing *sharing;
+    step *step;            /* while it is under way */
+    cv__pg_layout *layout; /* of its rows; NULL: there are none */
+    PGresult *result;      /* what came, but for a single small row, which is in `bytes` */
+    int row, row_count;
+    cv__pg_columns columns;
+    char bytes[ROW_BYTES];
+    cv__pg_column column[COLUMNS];
+    cv__pg_column *wide;     /* the columns of a result that has more */
+    struct quick_read *next; /* while it is spare */
+} quick_read;
 
 typedef struct line {
     cv__pg_sharing *sharing;
@@ -86,6 +92,9 @@ struct cv__pg_sharing {
     cv__turn_end turn;
     cv__timer silence;
     bool closed;
+    bool left; /* with the last read that is lent it is freed */
+    quick_read *spare;
+    size_t spare_count, lent;
     uint64_t resent;
     size_t count;
     line lines[];
@@ -98,37 +107,72 @@ static quick_read *read_of(cv__cursor *cursor)
     return (quick_read *)(void *)cursor;
 }
 
-static void read_release(quick_read *r)
+static quick_read *read_new(cv_ctx *cx, cv__pg_sharing *sharing)
 {
-    if (--r->owners > 0)
-        return;
-    PQclear(r->result);
-    cv__pg_columns_done(&r->columns);
-    free(r->wide);
-    free(r);
-}
-
-static quick_read *read_new(cv_ctx *cx)
-{
-    quick_read *r = malloc(sizeof *r);
-    if (!r)
+    quick_read *r = sharing->spare;
+    if (r) {
+        sharing->spare = r->next;
+        sharing->spare_count--;
+    } else if (!(r = malloc(sizeof *r))) {
         return NULL;
+    }
+    sharing->lent++;
     r->base = (cv__cursor){.driver = &cv__driver_postgres};
     cv__waiter_init(cx, &r->wait);
     r->wait.what = "wait for the answer of PostgreSQL";
-    r->prepared = NULL;
+    r->sharing = sharing;
+    r->step = NULL;
+    r->layout = NULL;
     r->result = NULL;
-    r->owners = 1;
-    r->columns = (cv__pg_columns){0};
+    r->columns.conversions = NULL;
     r->wide = NULL;
     return r;
 }
 
+static void free_spares(cv__pg_sharing *sharing)
+{
+    while (sharing->spare) {
+        quick_read *r = sharing->spare;
+        sharing->spare = r->next;
+        free(r);
+    }
+}
+
+static void put_away(cv__pg_sharing *sharing, quick_read *r)
+{
+    sharing->lent--;
+    if (sharing->spare_count < SPARES && !sharing->left) {
+        r->next = sharing->spare;
+        sharing->spare = r;
+        sharing->spare_count++;
+        return;
+    }
+    free(r);
+    if (sharing->left && sharing->lent == 0)
+        free(sharing);
+}
+
+/* When it is under way still, the line drops the answer. */
+static void read_release(quick_read *r)
+{
+    if (r->step)
+        r->step->read = NULL;
+    PQclear(r->result);
+    cv__pg_columns_done(&r->columns);
+    cv__pg_layout_drop(r->layout);
+    free(r->wide);
+    put_away(r->sharing, r);
+}
+
 /* --- a line: its steps --- */
 
-static void push(line *l, step_kind kind, void *what)
+static step *push(line *l, step_kind kind, cv__pg_prepared *prepared, quick_read *read)
 {
-    l->steps[(l->first + l->count++) % STEPS] = (step){kind, what};
+    step *s = &l->steps[(l->first + l->count++) % STEPS];
+    *s = (step){kind, prepared, read};
+    if (prepared)
+        prepared->cached.in_use++;
+    return s;
 }
 
 static void pop(line *l)
@@ -144,32 +188,31 @@ static void unuse(cv__pg_conn *conn, cv__pg_prepared *p)
         cv__pg_prepared_free(conn, &p->cached);
 }
 
-static void end_read(line *l, quick_read *r, int result)
+/* The fiber goes on; what the line still gets for it is dropped. */
+static void end_read(step *s, int result)
 {
-    unuse(l->conn, r->prepared);
-    r->prepared = NULL;
+    quick_read *r = s->read;
+    if (!r)
+        return;
+    s->read = NULL;
+    r->step = NULL;
     cv__wake(&r->wait, result);
-    read_release(r);
 }
 
 /* Its fibers go elsewhere; the answers are dropped when they come. */
 static void leave_alone(line *l)
 {
-    for (unsigned i = 0; i < l->count; i++) {
-        const step *s = &l->steps[(l->first + i) % STEPS];
-        if (s->kind == STEP_READ)
-            cv__wake(&((quick_read *)s->what)->wait, LOST);
-    }
+    for (unsigned i = 0; i < l->count; i++)
+        end_read(&l->steps[(l->first + i) % STEPS], LOST);
 }
 
 static void drop_steps(line *l, int result)
 {
     for (; l->count > 0; pop(l)) {
-        const step *s = &l->steps[l->first];
-        if (s->kind == STEP_READ)
-            end_read(l, s->what, result);
-        else if (s->kind == STEP_PREPARE)
-            unuse(l->conn, s->what);
+        step *s = &l->steps[l->first];
+        end_read(s, result);
+        if (s->prepared)
+            unuse(l->conn, s->prepared);
     }
     l->unsynced = 0;
 }
@@ -193,7 +236,7 @@ static void close_if_worn(line *l)
 /* The next read under way: the one behind the PREPARE that failed is the one that it was for. */
 static void fail_next_read(line *l, PGresult *failure)
 {
-    quick_read *r = l->count > 0 && l->steps[l->first].kind == STEP_READ ? l->steps[l->first].what : NULL;
+    quick_read *r = l->count > 0 ? l->steps[l->first].read : NULL;
     if (r && !r->result)
         r->result = failure;
     else
@@ -213,20 +256,64 @@ static void take_prepared(line *l, cv__pg_prepared *p, PGresult *result)
         PQclear(result);
 }
 
-static void take_read(line *l, quick_read *r, PGresult *result)
+/* A row that many reads would have: copied, so that libpq's memory goes on to the next answer, still warm. */
+static bool keep_small_row(quick_read *r, const PGresult *result)
 {
-    bool aborted = PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
-    bool outdated = PQresultStatus(result) == PGRES_FATAL_ERROR && cv__pg_is_outdated(result);
-    pop(l);
-    l->worn |= PQresultMemorySize(result) > RESULT_MAX_BYTES;
-    r->prepared->is_large |= PQresultMemorySize(result) > LARGE_BYTES;
-    if (outdated)
-        cv__statement_cache_remove(&l->conn->statements, &r->prepared->cached);
-    if (r->result || aborted || outdated)
+    if (r->row_count != 1 || cv__pg_row_bytes(result, 0) > ROW_BYTES)
+        return false;
+    cv__pg_row_keep(result, 0, r->bytes);
+    return true;
+}
+
+/* False without memory. */
+static bool take_rows(quick_read *r, cv__pg_prepared *p, PGresult *result)
+{
+    if (!p->layout && !(p->layout = cv__pg_layout_new(result))) {
+        PQclear(result);
+        return false;
+    }
+    r->layout = p->layout;
+    r->layout->users++;
+    r->row = 0;
+    r->row_count = PQntuples(result);
+    if (keep_small_row(r, result))
         PQclear(result);
     else
         r->result = result;
-    end_read(l, r, r->result ? ANSWERED : ABORTED);
+    return true;
+}
+
+/* The answer to a read: how its wait ends. */
+static int take_answer(quick_read *r, cv__pg_prepared *p, PGresult *result)
+{
+    if (r->result) { /* why PREPARE failed */
+        PQclear(result);
+        return ANSWERED;
+    }
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        return take_rows(r, p, result) ? ANSWERED : LOST;
+    r->result = result;
+    return ANSWERED;
+}
+
+static void take_read(line *l, step *s, PGresult *result)
+{
+    cv__pg_prepared *p = s->prepared;
+    bool aborted = PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
+    bool outdated = PQresultStatus(result) == PGRES_FATAL_ERROR && cv__pg_is_outdated(result);
+    size_t bytes = PQresultMemorySize(result);
+    l->worn |= bytes > RESULT_MAX_BYTES;
+    p->is_large |= bytes > LARGE_BYTES;
+    if (outdated)
+        cv__statement_cache_remove(&l->conn->statements, &p->cached);
+    if (s->read && !aborted && !outdated) {
+        end_read(s, take_answer(s->read, p, result));
+    } else {
+        PQclear(result);
+        end_read(s, s->read && s->read->result ? ANSWERED : ABORTED);
+    }
+    pop(l);
+    unuse(l->conn, p);
 }
 
 /* Such as the good-bye of a server that is shut down; and COPY, whose data nobody would read. */
@@ -241,7 +328,7 @@ static bool ends_connection(const PGresult *result)
 /* The answer to the first step; false when the connection cannot go on, or the answer does not belong there. */
 static bool take(line *l, PGresult *result)
 {
-    const step *s = &l->steps[l->first];
+    step *s = &l->steps[l->first];
     bool synchronised = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
     if (PQstatus(l->conn->pg) != CONNECTION_OK || ends_connection(result) || (synchronised && s->kind != STEP_SYNC)) {
         PQclear(result);
@@ -249,10 +336,10 @@ static bool take(line *l, PGresult *result)
     }
     switch (s->kind) {
     case STEP_PREPARE:
-        take_prepared(l, s->what, result);
+        take_prepared(l, s->prepared, result);
         break;
     case STEP_READ:
-        take_read(l, s->what, result);
+        take_read(l, s, result);
         break;
     case STEP_SYNC: /* before it comes what the end of the implicit transaction has to say, if anything */
         if (synchronised)
@@ -314,7 +401,7 @@ static bool send_sync(line *l)
     l->unsynced = 0;
     if (!PQpipelineSync(l->conn->pg))
         return false;
-    push(l, STEP_SYNC, NULL);
+    push(l, STEP_SYNC, NULL, NULL);
     return flush(l);
 }
 
@@ -357,20 +444,16 @@ static bool send_prepare(line *l, cv__pg_prepared *p)
     if (!PQsendPrepare(l->conn->pg, p->name, p->sql, p->param_count, p->types))
         return false;
     cv__statement_cache_put(&l->conn->statements, &p->cached);
-    p->cached.in_use++;
-    push(l, STEP_PREPARE, p);
+    push(l, STEP_PREPARE, p, NULL);
     l->worn |= l->conn->stale_count > STALE_MAX;
     return true;
 }
 
-static bool send_read(line *l, quick_read *r, const cv__pg_params *params)
+static bool send_read(line *l, cv__pg_prepared *p, quick_read *r, const cv__pg_params *params)
 {
-    cv__pg_prepared *p = r->prepared;
     if (!PQsendQueryPrepared(l->conn->pg, p->name, params->count, params->values, params->lengths, params->formats, 1))
         return false;
-    p->cached.in_use++;
-    r->owners++;
-    push(l, STEP_READ, r);
+    r->step = push(l, STEP_READ, p, r);
     if (++l->unsynced == SYNC_EVERY)
         return send_sync(l);
     cv__turn_end_ask(l->sharing->main, &l->sharing->turn);
@@ -381,25 +464,26 @@ static bool send_read(line *l, quick_read *r, const cv__pg_params *params)
 static int put(cv_ctx *cx, line *l, const cv__statement *statement, quick_read *r)
 {
     cv__pg_params params;
+    cv__pg_prepared *p;
     bool fresh;
     CV_TRY(cv__pg_params_make(cx, statement->params, statement->param_count, &params));
     if (params.bytes > PARAMS_MAX_BYTES)
         return 1;
-    CV_TRY(cv__pg_prepared_need(cx, l->conn, statement, &params, &r->prepared, &fresh));
-    if (r->prepared->is_large)
+    CV_TRY(cv__pg_prepared_need(cx, l->conn, statement, &params, &p, &fresh));
+    if (p->is_large)
         return 1;
-    if (fresh && r->prepared->touches_session) {
-        free(r->prepared);
+    if (fresh && p->touches_session) {
+        free(p);
         return 1;
     }
     if (l->count == 0)
         l->heard_ns = cv__loop_now_ns(cx);
-    if (fresh && !send_prepare(l, r->prepared)) {
-        free(r->prepared);
+    if (fresh && !send_prepare(l, p)) {
+        free(p);
         lose(l);
         return 1;
     }
-    if (!send_read(l, r, &params)) {
+    if (!send_read(l, p, r, &params)) {
         lose(l);
         return r->wait.woken ? 0 : 1; /* it was a step already, and has been told */
     }
@@ -462,44 +546,36 @@ static int fail_read(cv_ctx *cx, const PGresult *result)
 
 static int set_columns(cv_ctx *cx, quick_read *r, const cv__statement *statement)
 {
-    size_t count = (size_t)PQnfields(r->result);
-    cv__pg_column *columns = r->column;
-    const char **names = r->names;
-    if (count > COLUMNS) {
-        r->wide = malloc(count * (sizeof *columns + sizeof *names));
-        if (!r->wide)
-            return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
-        columns = r->wide;
-        names = (const char **)(void *)(columns + count);
-    }
-    for (size_t i = 0; i < count; i++)
-        names[i] = PQfname(r->result, (int)i);
-    r->columns = (cv__pg_columns){.at = columns, .count = count, .names = names};
+    size_t count = r->layout->columns.count;
+    if (count > COLUMNS && !(r->wide = malloc(count * sizeof *r->wide)))
+        return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
     r->base.column_count = count;
-    r->base.column_names = names;
-    return cv__pg_columns_set(cx, &r->columns, r->result, statement);
+    r->base.column_names = r->layout->columns.names;
+    return cv__pg_columns_copy(cx, &r->columns, r->layout, r->wide ? r->wide : r->column, statement);
+}
+
+/* An answer without rows. */
+static int end_without_rows(cv_ctx *cx, const PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_COMMAND_OK:
+        return 0;
+    case PGRES_EMPTY_QUERY:
+        return cv_fail(cx, CV_E_SQL, "the statement is empty");
+    default:
+        return fail_read(cx, result);
+    }
 }
 
 /* An answer has come: a cursor of its rows, NULL when it has none, or its error. */
 static int open_cursor(cv_ctx *cx, quick_read *r, const cv__statement *statement, cv__cursor **ret_cursor)
 {
-    ExecStatusType status = PQresultStatus(r->result);
-    int rc = 0;
+    int rc = r->layout ? set_columns(cx, r, statement) : end_without_rows(cx, r->result);
     *ret_cursor = NULL;
-    if (status == PGRES_TUPLES_OK) {
-        r->row = 0;
-        r->row_count = PQntuples(r->result);
-        rc = set_columns(cx, r, statement);
-        if (rc == 0) {
-            *ret_cursor = &r->base;
-            return 0;
-        }
-    } else if (status == PGRES_EMPTY_QUERY) {
-        rc = cv_fail(cx, CV_E_SQL, "the statement is empty");
-    } else if (status != PGRES_COMMAND_OK) {
-        rc = fail_read(cx, r->result);
-    }
-    read_release(r);
+    if (rc == 0 && r->layout)
+        *ret_cursor = &r->base;
+    else
+        read_release(r);
     return rc;
 }
 
@@ -508,29 +584,28 @@ static int wait_for_answer(cv_ctx *cx, quick_read *r)
     cv__io_begin(cx);
     int rc = cv__wait(cx, &r->wait);
     cv__io_end(cx);
-    bool woken = r->wait.woken;
-    if (woken && rc == ANSWERED)
-        return 0;
-    read_release(r);
-    return woken && rc == CV_E_CLOSED ? cv_fail(cx, rc, "the database was closed") : rc;
+    return r->wait.woken && rc == CV_E_CLOSED ? cv_fail(cx, rc, "the database was closed") : rc;
 }
 
 /* Once: 0 with the answer, ABORTED, LOST, or an error. */
 static int ask(cv_ctx *cx, line *l, const cv__statement *statement, quick_read **ret_read)
 {
-    quick_read *r = read_new(cx);
+    quick_read *r = read_new(cx, l->sharing);
     int rc = r ? 0 : cv_fail(cx, CV_E_NOMEM, "no memory for a statement");
+    CV_TRY(rc);
     CV_SCOPE(cx)
     {
-        if (rc == 0)
-            rc = put(cx, l, statement, r);
+        rc = put(cx, l, statement, r);
     }
-    if (rc != 0) {
-        free(r);
-        return rc < 0 ? rc : LOST;
-    }
-    *ret_read = r;
-    return wait_for_answer(cx, r);
+    if (rc == 0)
+        rc = wait_for_answer(cx, r);
+    else if (rc > 0)
+        rc = LOST;
+    if (rc == ANSWERED)
+        *ret_read = r;
+    else
+        read_release(r);
+    return rc;
 }
 
 int cv__pg_execute_shared(cv_ctx *cx, void *shared, const cv__statement *statement, cv__cursor **ret_cursor)
@@ -562,7 +637,11 @@ int cv__pg_shared_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_resu
             *ret_result = (cv_result){0};
         return 0;
     }
-    cv__pg_columns_take(&r->columns, r->result, r->row++);
+    if (r->result)
+        cv__pg_columns_take(&r->columns, r->result, r->row);
+    else
+        (void)cv__pg_columns_take_kept(&r->columns, r->bytes);
+    r->row++;
     return cv__pg_columns_decode(cx, &r->columns, cells);
 }
 
@@ -634,5 +713,10 @@ void cv__pg_sharing_stats(const cv__pg_sharing *sharing, size_t *ret_open, uint6
 
 void cv__pg_sharing_free(cv__pg_sharing *sharing)
 {
-    free(sharing);
+    if (!sharing)
+        return;
+    free_spares(sharing);
+    sharing->left = true;
+    if (sharing->lent == 0)
+        free(sharing);
 }

@@ -13,6 +13,7 @@ void cv__pg_prepared_free(void *arg, cv__cached_statement *entry)
     cv__pg_prepared *p = (cv__pg_prepared *)(void *)entry;
     cv_buf_printf(&conn->stale, "DEALLOCATE %s;", p->name);
     conn->stale_count++;
+    cv__pg_layout_drop(p->layout);
     free(p);
 }
 
