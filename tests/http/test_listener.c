@@ -487,6 +487,9 @@ static int count_lines(const char *text, const char *part)
 static void test_without_descriptors_connections_end_and_nothing_spins(void **state)
 {
     world *w = *state;
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (preloaded && strstr(preloaded, "vgpreload"))
+        skip(); /* valgrind keeps the limit in its own way: it accepts a connection and closes it */
     listen_at(w, "127.0.0.1:0", (cv_listener_options){0});
     serve(w, 1);
     client *first = connect_v4(w), *clients[3];
