@@ -10,7 +10,7 @@ struct cv_rows {
     size_t column_count;
     const char *const *names; /* copies: the cursor's end with it */
     cv_value *cells;
-    bool on_row;
+    size_t readable; /* cells of the present row: all of its columns, or none between rows */
 };
 
 static int make_statement(cv_ctx *cx, cv_db *db, const char *sql, const cv_value *values, size_t count,
@@ -160,9 +160,9 @@ int cv__sql_scalar(cv_ctx *cx, cv_value *ret_value, const char *sql, const cv_va
 
 int cv_rows_next(cv_ctx *cx, cv_rows *rows)
 {
-    rows->on_row = false;
+    rows->readable = 0;
     int rc = cv__db_next_row(cx, &rows->stream, rows->cells);
-    rows->on_row = rc > 0;
+    rows->readable = rc > 0 ? rows->column_count : 0;
     return rc;
 }
 
@@ -178,13 +178,13 @@ const char *cv_rows_name(const cv_rows *rows, size_t column)
 
 cv_value cv_rows_get(const cv_rows *rows, size_t column)
 {
-    return rows->on_row && column < rows->column_count ? rows->cells[column] : cv_value_null();
+    return column < rows->readable ? rows->cells[column] : cv_value_null();
 }
 
 void cv_rows_close(cv_ctx *cx, cv_rows *rows)
 {
     if (!rows)
         return;
-    rows->on_row = false;
+    rows->readable = 0;
     cv__db_close_rows(cx, &rows->stream);
 }

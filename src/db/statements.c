@@ -262,20 +262,40 @@ void cv__db_close_rows(cv_ctx *cx, cv__row_stream *stream)
         detach_from_transaction(stream);
 }
 
+static int fetch_in_transaction(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
+{
+    cv__tx_work_begin(stream->root);
+    int rc = stream->cursor->driver->fetch(cx, stream->cursor, cells, &stream->result);
+    cv__tx_work_end(cx, stream->root);
+    return rc;
+}
+
+static int fetch_in_sandbox(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
+{
+    CV_TRY(cv__sandbox_lock(cx, stream->sandbox));
+    int rc = stream->cursor->driver->fetch(cx, stream->cursor, cells, &stream->result);
+    cv__sandbox_unlock(cx, stream->sandbox);
+    return rc;
+}
+
 static int fetch(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
 {
-    const cv__driver *driver = stream->cursor->driver;
-    if (stream->root) {
-        cv__tx_work_begin(stream->root);
-        int rc = driver->fetch(cx, stream->cursor, cells, &stream->result);
-        cv__tx_work_end(cx, stream->root);
-        return rc;
-    }
-    if (!stream->sandbox)
-        return driver->fetch(cx, stream->cursor, cells, &stream->result);
-    CV_TRY(cv__sandbox_lock(cx, stream->sandbox));
-    int rc = driver->fetch(cx, stream->cursor, cells, &stream->result);
-    cv__sandbox_unlock(cx, stream->sandbox);
+    if (stream->conn && stream->conn->revoked)
+        return cv__conn_check(cx, stream->conn);
+    if (stream->root)
+        return fetch_in_transaction(cx, stream, cells);
+    if (stream->sandbox)
+        return fetch_in_sandbox(cx, stream, cells);
+    return stream->cursor->driver->fetch(cx, stream->cursor, cells, &stream->result);
+}
+
+/* There are no more: at their end, or at an error. */
+static int end_rows(cv_ctx *cx, cv__row_stream *stream, int rc)
+{
+    end_measuring(cx, stream, rc < 0);
+    if (rc < 0 && stream->root)
+        cv__tx_note_failure(stream->root);
+    cv__db_close_rows(cx, stream);
     return rc;
 }
 
@@ -286,17 +306,10 @@ int cv__db_next_row(cv_ctx *cx, cv__row_stream *stream, cv_value *cells)
             return cv_fail(cx, CV_E_STATE, "the rows ended with the atomic block in which they were opened");
         return 0;
     }
-    int rc = stream->conn ? cv__conn_check(cx, stream->conn) : 0;
-    if (rc == 0)
-        rc = fetch(cx, stream, cells);
-    if (rc > 0) {
-        stream->rows++;
-        return rc;
-    }
-    end_measuring(cx, stream, rc < 0);
-    if (rc < 0 && stream->root)
-        cv__tx_note_failure(stream->root);
-    cv__db_close_rows(cx, stream);
+    int rc = fetch(cx, stream, cells);
+    if (rc <= 0)
+        return end_rows(cx, stream, rc);
+    stream->rows++;
     return rc;
 }
 

@@ -94,16 +94,6 @@ void cv__pg_layout_drop(cv__pg_layout *layout)
     free(layout);
 }
 
-void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row)
-{
-    for (size_t i = 0; i < columns->count; i++) {
-        int len = PQgetlength(result, row, (int)i);
-        if (len == 0 && PQgetisnull(result, row, (int)i))
-            len = -1;
-        columns->at[i].cell = (cv__pg_cell){PQgetvalue(result, row, (int)i), len};
-    }
-}
-
 size_t cv__pg_row_bytes(const PGresult *result, int row)
 {
     size_t bytes = 0;
@@ -123,15 +113,20 @@ void cv__pg_row_keep(const PGresult *result, int row, char *room)
     }
 }
 
-const char *cv__pg_columns_take_kept(cv__pg_columns *columns, const char *at)
+/* The next cell of a row that is kept; returns where the one behind it begins. */
+static const char *kept_cell(const char *at, cv__pg_cell *ret_cell)
 {
-    for (size_t i = 0; i < columns->count; i++) {
-        cv__pg_cell *cell = &columns->at[i].cell;
-        memcpy(&cell->len, at, sizeof cell->len);
-        cell->data = at + sizeof cell->len;
-        at = cell->data + (cell->len > 0 ? cell->len : 0);
-    }
-    return at;
+    memcpy(&ret_cell->len, at, sizeof ret_cell->len);
+    ret_cell->data = at + sizeof ret_cell->len;
+    return ret_cell->data + (ret_cell->len > 0 ? ret_cell->len : 0);
+}
+
+const char *cv__pg_kept_end(const cv__pg_columns *columns, const char *row)
+{
+    cv__pg_cell cell;
+    for (size_t i = 0; i < columns->count; i++)
+        row = kept_cell(row, &cell);
+    return row;
 }
 
 static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
@@ -145,7 +140,7 @@ static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
 }
 
 /* Values that are not of the types that are wanted. */
-static int convert_cells(cv__pg_columns *columns, cv_value *values, size_t *ret_failed)
+static int convert_cells(cv__pg_columns *columns, cv_value *values)
 {
     for (size_t i = 0; i < columns->count; i++) {
         cv_type wanted = columns->at[i].wanted;
@@ -153,7 +148,7 @@ static int convert_cells(cv__pg_columns *columns, cv_value *values, size_t *ret_
             continue;
         int rc = convert(columns, wanted, &values[i]);
         if (rc < 0) {
-            *ret_failed = i;
+            columns->failed = i;
             return rc;
         }
     }
@@ -175,15 +170,37 @@ static int fail_cell(cv_ctx *cx, const char *name, int code)
     return rc;
 }
 
-int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values)
+static void forget_conversions(cv__pg_columns *columns)
 {
     if (columns->conversions)
         cv_arena_rewind(columns->conversions, columns->no_conversions);
-    size_t failed = 0;
-    int rc = cv__pg_decode_cells(columns->conversions, columns->at, columns->count, values, &failed);
+}
+
+/* The values are decoded, unless that has failed: now into the types that are wanted. */
+static int finish_row(cv_ctx *cx, cv__pg_columns *columns, int rc, cv_value *values)
+{
     if (rc == 0 && columns->converts)
-        rc = convert_cells(columns, values, &failed);
-    return rc < 0 ? fail_cell(cx, columns->names[failed], rc) : 1;
+        rc = convert_cells(columns, values);
+    return rc < 0 ? fail_cell(cx, columns->names[columns->failed], rc) : 1;
+}
+
+int cv__pg_columns_read(cv_ctx *cx, cv__pg_columns *columns, const PGresult *result, int row, cv_value *ret_values)
+{
+    forget_conversions(columns);
+    return finish_row(cx, columns, cv__pg_decode_row(columns, result, row, ret_values), ret_values);
+}
+
+int cv__pg_columns_read_kept(cv_ctx *cx, cv__pg_columns *columns, const char *row, cv_value *ret_values)
+{
+    int rc = 0;
+    forget_conversions(columns);
+    for (size_t i = 0; i < columns->count && rc == 0; i++) {
+        cv__pg_cell cell;
+        row = kept_cell(row, &cell);
+        columns->failed = i;
+        rc = cv__pg_decode_cell(columns->conversions, &columns->at[i], cell, &ret_values[i]);
+    }
+    return finish_row(cx, columns, rc, ret_values);
 }
 
 void cv__pg_columns_done(cv__pg_columns *columns)

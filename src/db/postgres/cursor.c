@@ -18,12 +18,12 @@ struct cv__pg_cursor {
     cv_link link;
     PGresult *described; /* the first result: holds the names, and all rows of a quick read */
     int whole_at, whole; /* the next of those rows, and their number */
-    PGresult *row;       /* what the cells of the last fetch point into, unless it was kept */
+    PGresult *row;       /* what the values of the last fetch point into, unless it was kept */
     PGresult *ahead[2];
     int ahead_count;
     cv_buf kept; /* rows, as cv__pg_row_keep writes them */
     size_t kept_at;
-    cv_buf kept_row; /* what the cells of the last fetch point into when it was kept */
+    cv_buf kept_row; /* what the values of the last fetch point into when it was kept */
     cursor_end end;
     PGresult *failure; /* with ENDS_FAILED */
     cv_result result;
@@ -264,28 +264,33 @@ int cv__pg_cursor_open(cv_ctx *cx, cv__pg_conn *conn, PGresult *first, const cv_
 
 /* --- fetching --- */
 
-/* Take the next row out of memory, into a buffer of its own: what is kept may move when more is kept. */
-static int take_kept(cv_ctx *cx, cv__pg_cursor *c)
+/* The next row out of memory, by way of a buffer of its own: what is kept may move when more is kept. */
+static int fetch_kept(cv_ctx *cx, cv__pg_cursor *c, cv_value *values)
 {
-    const char *at = c->kept.data + c->kept_at;
-    const char *end = cv__pg_columns_take_kept(&c->columns, at);
+    const char *row = c->kept.data + c->kept_at;
+    size_t bytes = (size_t)(cv__pg_kept_end(&c->columns, row) - row);
     cv_buf_clear(&c->kept_row);
-    cv_buf_add(&c->kept_row, at, (size_t)(end - at));
+    cv_buf_add(&c->kept_row, row, bytes);
     if (c->kept_row.error)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a row");
-    c->kept_at += (size_t)(end - at);
-    conn_of(c)->kept_bytes -= (size_t)(end - at);
-    (void)cv__pg_columns_take_kept(&c->columns, c->kept_row.data);
-    return 1;
+    c->kept_at += bytes;
+    conn_of(c)->kept_bytes -= bytes;
+    return cv__pg_columns_read_kept(cx, &c->columns, c->kept_row.data, values);
 }
 
-static int take_ahead(cv__pg_cursor *c)
+static int fetch_ahead(cv_ctx *cx, cv__pg_cursor *c, cv_value *values)
 {
     c->row = c->ahead[0];
     c->ahead[0] = c->ahead[1];
     c->ahead_count--;
-    cv__pg_columns_take(&c->columns, c->row, 0);
-    return 1;
+    return cv__pg_columns_read(cx, &c->columns, c->row, 0, values);
+}
+
+/* 0: that was the end of the rows on the wire. */
+static int fetch_wire(cv_ctx *cx, cv__pg_cursor *c, cv_value *values)
+{
+    int rc = read_wire(cx, c, false, &c->row);
+    return rc > 0 ? cv__pg_columns_read(cx, &c->columns, c->row, 0, values) : rc;
 }
 
 static int take_end(cv_ctx *cx, cv__pg_cursor *c, cv_result *ret_result)
@@ -299,24 +304,6 @@ static int take_end(cv_ctx *cx, cv__pg_cursor *c, cv_result *ret_result)
     return 0;
 }
 
-/* 1 with the cells of the next row set, 0 at the end. */
-static int take_row(cv_ctx *cx, cv__pg_cursor *c)
-{
-    if (c->whole_at < c->whole) {
-        cv__pg_columns_take(&c->columns, c->described, c->whole_at++);
-        return 1;
-    }
-    if (c->kept_at < c->kept.len)
-        return take_kept(cx, c);
-    if (c->ahead_count == 0 && conn_of(c)->live == c) {
-        int rc = read_wire(cx, c, false, &c->ahead[0]);
-        if (rc <= 0)
-            return rc;
-        c->ahead_count = 1;
-    }
-    return c->ahead_count > 0 ? take_ahead(c) : 0;
-}
-
 int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret_result)
 {
     if (!cursor->conn)
@@ -324,10 +311,14 @@ int cv__pg_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_result *ret
     cv__pg_cursor *c = cursor_of(cursor);
     clear_row(c, c->row);
     c->row = NULL;
-    int rc = take_row(cx, c);
-    if (rc < 0)
-        return rc;
-    return rc > 0 ? cv__pg_columns_decode(cx, &c->columns, cells) : take_end(cx, c, ret_result);
+    if (c->whole_at < c->whole)
+        return cv__pg_columns_read(cx, &c->columns, c->described, c->whole_at++, cells);
+    if (c->kept_at < c->kept.len)
+        return fetch_kept(cx, c, cells);
+    if (c->ahead_count > 0)
+        return fetch_ahead(cx, c, cells);
+    int rc = conn_of(c)->live == c ? fetch_wire(cx, c, cells) : 0;
+    return rc != 0 ? rc : take_end(cx, c, ret_result);
 }
 
 /* --- finishing --- */

@@ -24,12 +24,35 @@ static uint64_t read_u64(const char *at)
     return be64toh(big);
 }
 
+/* Only what the type has is written: a whole value, made and copied, costs more than all the rest of a cell. */
+static int set_i64(cv_value *value, int64_t x)
+{
+    value->type = CV_TYPE_I64;
+    value->as.i64 = x;
+    return 0;
+}
+
+static int set_f64(cv_value *value, double x)
+{
+    value->type = CV_TYPE_F64;
+    value->as.f64 = x;
+    return 0;
+}
+
+static int set_text(cv_value *value, cv_type type, const char *text, int len)
+{
+    value->type = type;
+    value->as.text = cv_str_make(text, (size_t)len);
+    return 0;
+}
+
 static int decode_bool(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
     (void)arena;
     if (cell.len != 1)
         return CV_E_TYPE;
-    *ret_value = cv_value_bool(cell.data[0] != 0);
+    ret_value->type = CV_TYPE_BOOL;
+    ret_value->as.boolean = cell.data[0] != 0;
     return 0;
 }
 
@@ -38,8 +61,7 @@ static int decode_int2(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     (void)arena;
     if (cell.len != 2)
         return CV_E_TYPE;
-    *ret_value = cv_value_i64((int16_t)read_u16(cell.data));
-    return 0;
+    return set_i64(ret_value, (int16_t)read_u16(cell.data));
 }
 
 static int decode_int4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
@@ -47,8 +69,7 @@ static int decode_int4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
-    *ret_value = cv_value_i64((int32_t)read_u32(cell.data));
-    return 0;
+    return set_i64(ret_value, (int32_t)read_u32(cell.data));
 }
 
 /* Object identifiers and transaction numbers have no sign. */
@@ -57,8 +78,7 @@ static int decode_oid(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     (void)arena;
     if (cell.len != 4)
         return CV_E_TYPE;
-    *ret_value = cv_value_i64((int64_t)read_u32(cell.data));
-    return 0;
+    return set_i64(ret_value, (int64_t)read_u32(cell.data));
 }
 
 static int decode_int8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
@@ -66,8 +86,7 @@ static int decode_int8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     (void)arena;
     if (cell.len != 8)
         return CV_E_TYPE;
-    *ret_value = cv_value_i64((int64_t)read_u64(cell.data));
-    return 0;
+    return set_i64(ret_value, (int64_t)read_u64(cell.data));
 }
 
 static int decode_float4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
@@ -78,8 +97,7 @@ static int decode_float4(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     uint32_t bits = read_u32(cell.data);
     float value;
     memcpy(&value, &bits, sizeof value);
-    *ret_value = cv_value_f64((double)value);
-    return 0;
+    return set_f64(ret_value, (double)value);
 }
 
 static int decode_float8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
@@ -90,22 +108,19 @@ static int decode_float8(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     uint64_t bits = read_u64(cell.data);
     double value;
     memcpy(&value, &bits, sizeof value);
-    *ret_value = cv_value_f64(value);
-    return 0;
+    return set_f64(ret_value, value);
 }
 
 static int decode_text(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
     (void)arena;
-    *ret_value = cv_value_str(cv_str_make(cell.data, (size_t)cell.len));
-    return 0;
+    return set_text(ret_value, CV_TYPE_TEXT, cell.data, cell.len);
 }
 
 static int decode_json(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
     (void)arena;
-    *ret_value = cv_value_json((cv_json){cv_str_make(cell.data, (size_t)cell.len)});
-    return 0;
+    return set_text(ret_value, CV_TYPE_JSON, cell.data, cell.len);
 }
 
 /* A version byte, then the text. */
@@ -114,14 +129,14 @@ static int decode_jsonb(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     (void)arena;
     if (cell.len < 1 || cell.data[0] != 1)
         return CV_E_TYPE;
-    *ret_value = cv_value_json((cv_json){cv_str_make(cell.data + 1, (size_t)cell.len - 1)});
-    return 0;
+    return set_text(ret_value, CV_TYPE_JSON, cell.data + 1, cell.len - 1);
 }
 
 static int decode_bytea(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
 {
     (void)arena;
-    *ret_value = cv_value_bytes((cv_bytes){(const uint8_t *)cell.data, (size_t)cell.len});
+    ret_value->type = CV_TYPE_BYTES;
+    ret_value->as.bytes = (cv_bytes){(const uint8_t *)cell.data, (size_t)cell.len};
     return 0;
 }
 
@@ -134,7 +149,8 @@ static int decode_time(cv_arena *arena, cv__pg_cell cell, cv_value *ret_value)
     int64_t us = (int64_t)read_u64(cell.data);
     if (us < CV_TIME_MIN_US - CV__PG_EPOCH_US || us > CV_TIME_MAX_US - CV__PG_EPOCH_US)
         return CV_E_RANGE;
-    *ret_value = cv_value_time((cv_time){us + CV__PG_EPOCH_US});
+    ret_value->type = CV_TYPE_TIME;
+    ret_value->as.time = (cv_time){us + CV__PG_EPOCH_US};
     return 0;
 }
 
@@ -243,43 +259,54 @@ bool cv__pg_needs_arena(Oid type)
            cv__pg_textual_decoder(type) != NULL;
 }
 
-/* The types of most cells, without a call for each. */
-static inline int decode_cell(cv_arena *arena, const cv__pg_column *from, cv_value *ret_value)
+/* The decoders of most cells are compared with and inlined: where the columns are of several types, the processor
+ * guesses wrong where an indirect call leads, which costs more than the call. */
+static inline int decode_cell(cv_arena *arena, const cv__pg_column *column, cv__pg_cell cell, cv_value *ret_value)
 {
-    switch (from->type) {
-    case CV__PG_INT8:
-        return decode_int8(arena, from->cell, ret_value);
-    case CV__PG_INT4:
-        return decode_int4(arena, from->cell, ret_value);
-    case CV__PG_BOOL:
-        return decode_bool(arena, from->cell, ret_value);
-    case CV__PG_FLOAT8:
-        return decode_float8(arena, from->cell, ret_value);
-    case CV__PG_TIMESTAMPTZ:
-        return decode_time(arena, from->cell, ret_value);
-    case CV__PG_OID:
-        return decode_oid(arena, from->cell, ret_value);
-    case CV__PG_TEXT:
-    case CV__PG_VARCHAR:
-    case CV__PG_NAME:
-    case CV__PG_CHAR:
-        return decode_text(arena, from->cell, ret_value);
-    default:
-        return from->decode(arena, from->cell, ret_value);
+    cv__pg_decode_fn *decode = column->decode;
+    if (cell.len < 0) {
+        ret_value->type = CV_TYPE_NULL;
+        return 0;
     }
+    if (decode == decode_int4)
+        return decode_int4(arena, cell, ret_value);
+    if (decode == decode_int8)
+        return decode_int8(arena, cell, ret_value);
+    if (decode == decode_text)
+        return decode_text(arena, cell, ret_value);
+    if (decode == decode_bool)
+        return decode_bool(arena, cell, ret_value);
+    if (decode == decode_time)
+        return decode_time(arena, cell, ret_value);
+    if (decode == decode_float8)
+        return decode_float8(arena, cell, ret_value);
+    if (decode == decode_oid)
+        return decode_oid(arena, cell, ret_value);
+    if (decode == decode_int2)
+        return decode_int2(arena, cell, ret_value);
+    return decode(arena, cell, ret_value);
 }
 
-int cv__pg_decode_cells(cv_arena *arena, const cv__pg_column *columns, size_t count, cv_value *values,
-                        size_t *ret_failed)
+int cv__pg_decode_cell(cv_arena *arena, const cv__pg_column *column, cv__pg_cell cell, cv_value *ret_value)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (columns[i].cell.len < 0) {
-            values[i] = cv_value_null();
-            continue;
-        }
-        int rc = decode_cell(arena, &columns[i], &values[i]);
+    return decode_cell(arena, column, cell, ret_value);
+}
+
+/* Only what is empty is asked whether it is NULL. */
+static cv__pg_cell cell_of(const PGresult *result, int row, int column)
+{
+    int len = PQgetlength(result, row, column);
+    bool null = len == 0 && PQgetisnull(result, row, column);
+    return (cv__pg_cell){PQgetvalue(result, row, column), null ? -1 : len};
+}
+
+int cv__pg_decode_row(cv__pg_columns *columns, const PGresult *result, int row, cv_value *ret_values)
+{
+    const cv__pg_column *column = columns->at;
+    for (size_t i = 0; i < columns->count; i++) {
+        int rc = decode_cell(columns->conversions, &column[i], cell_of(result, row, (int)i), &ret_values[i]);
         if (rc < 0) {
-            *ret_failed = i;
+            columns->failed = i;
             return rc;
         }
     }

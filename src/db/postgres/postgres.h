@@ -339,13 +339,7 @@ typedef struct cv__pg_column {
     cv__pg_decode_fn *decode;
     Oid type;
     cv_type wanted; /* CV_TYPE_NULL: whatever comes */
-    cv__pg_cell cell;
 } cv__pg_column;
-
-/** The values of the cells of a row (decode.c), in the server's types; `arena` is for those that need it. The error of
- * the first cell that is none, whose number is set then. */
-CV_CHECKED int cv__pg_decode_cells(cv_arena *arena, const cv__pg_column *columns, size_t count, cv_value *values,
-                                   size_t *ret_failed);
 
 /** The columns of a result. The arrays are the owner's. */
 typedef struct cv__pg_columns {
@@ -354,9 +348,18 @@ typedef struct cv__pg_columns {
     const char *const *names;
     bool needs_arena;      /* some have values that need memory */
     bool converts;         /* some are wanted as a certain type */
+    size_t failed;         /* after an error: the column that it was about */
     cv_arena *conversions; /* values of the last row that are not as the server sent them; made when needed */
     cv_arena_mark no_conversions;
 } cv__pg_columns;
+
+/** The value of a cell (decode.c), in the server's type; only the type and the member that belongs to it are written.
+ * `arena` is for the types that need it. Errors as cv__pg_decode_fn. */
+CV_CHECKED int cv__pg_decode_cell(cv_arena *arena, const cv__pg_column *column, cv__pg_cell cell, cv_value *ret_value);
+
+/** The values of a row of a result, by the same rules: 0, or the error of the first that is none; `columns->failed` is
+ *  its number then. */
+CV_CHECKED int cv__pg_decode_row(cv__pg_columns *columns, const PGresult *result, int row, cv_value *ret_values);
 
 /** Find out how to read the columns that `described` has, as the statement wants them. CV_E_TYPE for a column of a type
  * without a decoder. Does not suspend. */
@@ -381,9 +384,6 @@ void cv__pg_layout_drop(cv__pg_layout *layout);
 CV_CHECKED int cv__pg_columns_copy(cv_ctx *cx, cv__pg_columns *columns, const cv__pg_layout *layout,
                                    cv__pg_column *room, const cv__statement *statement);
 
-/** Let the cells be those of a row of a result. */
-void cv__pg_columns_take(cv__pg_columns *columns, const PGresult *result, int row);
-
 /** A row as it is kept in memory takes so many bytes: for each column its length as an int, -1 for NULL, then its
  * bytes. */
 size_t cv__pg_row_bytes(const PGresult *result, int row);
@@ -391,11 +391,16 @@ size_t cv__pg_row_bytes(const PGresult *result, int row);
 /** Write a row like that. */
 void cv__pg_row_keep(const PGresult *result, int row, char *room);
 
-/** Let the cells be those of a row that is kept at `at`; returns its end. */
-const char *cv__pg_columns_take_kept(cv__pg_columns *columns, const char *at);
+/** Where a row ends that is kept at `row`. */
+const char *cv__pg_kept_end(const cv__pg_columns *columns, const char *row);
 
-/** The values of the cells, valid until the next call: 1, or the error of the first that is none, with a story. */
-CV_CHECKED int cv__pg_columns_decode(cv_ctx *cx, cv__pg_columns *columns, cv_value *values);
+/** The values of a row of a result, in the types that are wanted; valid until the next call, and no longer than the
+ * result: 1, or the error of the first that is none, with a story. Does not suspend. */
+CV_CHECKED int cv__pg_columns_read(cv_ctx *cx, cv__pg_columns *columns, const PGresult *result, int row,
+                                   cv_value *ret_values);
+
+/** The same of a row that is kept at `row`. */
+CV_CHECKED int cv__pg_columns_read_kept(cv_ctx *cx, cv__pg_columns *columns, const char *row, cv_value *ret_values);
 
 void cv__pg_columns_done(cv__pg_columns *columns);
 

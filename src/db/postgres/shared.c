@@ -637,12 +637,9 @@ int cv__pg_shared_fetch(cv_ctx *cx, cv__cursor *cursor, cv_value *cells, cv_resu
             *ret_result = (cv_result){0};
         return 0;
     }
-    if (r->result)
-        cv__pg_columns_take(&r->columns, r->result, r->row);
-    else
-        (void)cv__pg_columns_take_kept(&r->columns, r->bytes);
-    r->row++;
-    return cv__pg_columns_decode(cx, &r->columns, cells);
+    int row = r->row++;
+    return r->result ? cv__pg_columns_read(cx, &r->columns, r->result, row, cells)
+                     : cv__pg_columns_read_kept(cx, &r->columns, r->bytes, cells);
 }
 
 void cv__pg_shared_finish(cv__cursor *cursor)

@@ -61,9 +61,10 @@ static int read_directly(cv_ctx *cx, cv__pg_conn *conn)
     return !PQisBusy(conn->pg);
 }
 
-static int wait_until_read(cv_ctx *cx, cv__pg_conn *conn)
+/* Out of the way of the rows that have come already, which are most. */
+__attribute__((noinline)) static int wait_until_read(cv_ctx *cx, cv__pg_conn *conn)
 {
-    while (PQisBusy(conn->pg)) {
+    do {
         int unsent = PQflush(conn->pg);
         if (unsent < 0)
             return cv__pg_lost(cx, conn);
@@ -71,7 +72,7 @@ static int wait_until_read(cv_ctx *cx, cv__pg_conn *conn)
         if (rc != 0)
             return rc < 0 ? rc : 0;
         CV_TRY(wait_socket(cx, conn, unsent > 0));
-    }
+    } while (PQisBusy(conn->pg));
     return 0;
 }
 
@@ -95,7 +96,8 @@ int cv__pg_next_result(cv_ctx *cx, cv__pg_conn *conn, PGresult **ret_result)
         return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
     PGresult *result;
     do {
-        CV_TRY(wait_until_read(cx, conn));
+        if (PQisBusy(conn->pg))
+            CV_TRY(wait_until_read(cx, conn));
         result = PQgetResult(conn->pg);
         if (is_over(conn, &result)) {
             cv__pg_note_state(conn);
