@@ -28,6 +28,7 @@
 #include <covet/middleware.h>
 #include <covet/migrate.h>
 #include <covet/model.h>
+#include <covet/notify.h>
 #include <covet/pool.h>
 #include <covet/prepared.h>
 #include <covet/query.h>

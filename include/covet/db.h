@@ -46,8 +46,10 @@ typedef struct cv_db_options {
     size_t statement_cache;      /* prepared statements kept per connection: 1,000 */
     int64_t statement_lifetime_ms; /* PostgreSQL prepares a statement anew after that time: 3,600,000; -1: never */
     int statement_statistics;      /* 1: measure each statement (cv_db_statements, db_stats.h) */
-    int shared_connections; /* PostgreSQL: of max_connections, those that quick reads share; -1: none. Default: 2,
-                               with max_connections from 8 on */
+    int shared_connections;  /* PostgreSQL: of max_connections, those that quick reads share; -1: none. Default: 2,
+                                with max_connections from 8 on */
+    int64_t listen_check_ms; /* PostgreSQL: the connection of notifications (notify.h) asks a server that was silent
+                                for so long, and takes it for lost when it stays so as long again: 5,000 */
     /* SQLite: PRAGMAs, checked against a list of those that matter */
     const char *sqlite_journal_mode; /* "wal" */
     const char *sqlite_synchronous;  /* "full": what was acknowledged survives a power cut; "normal", "off", "extra" */

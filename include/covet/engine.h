@@ -29,7 +29,9 @@ CV_BEGIN_DECLS
       "errors of unique and foreign keys tell the name of the constraint and its table; elsewhere unique keys tell "   \
       "their columns, foreign keys nothing")                                                                           \
     X(TIME_ZONES, "time zones", "sessions have a time zone, in which texts without one are read")                      \
-    X(INSERT_IDS, "insert ids", "cv_result tells the key of an INSERT; elsewhere RETURNING does, which all have")
+    X(INSERT_IDS, "insert ids", "cv_result tells the key of an INSERT; elsewhere RETURNING does, which all have")      \
+    X(NOTIFICATIONS, "notifications",                                                                                  \
+      "sessions send each other messages (`cv_listen`, `cv_notify`); elsewhere CV_E_UNSUPPORTED")
 
 typedef enum cv_capability {
 #define CV__CAPABILITY(name, title, text) CV_CAN_##name,

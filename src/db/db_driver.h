@@ -21,6 +21,7 @@
 #include <covet/db_stats.h>
 #include <covet/engine.h>
 #include <covet/list.h>
+#include <covet/notify.h>
 #include <covet/prepared.h>
 #include <covet/transaction.h>
 #include <covet/url.h>
@@ -94,6 +95,17 @@ struct cv__cursor {
     size_t column_count;
     const char *const *column_names; /* valid until finish */
 };
+
+/** Notifications, of an engine that has them. */
+typedef struct cv__notify_driver {
+    /** The statement that sends one; its values are the channel and the payload. */
+    const char *send_sql;
+    /** Have what comes on the subscription's channel pushed to it (db/notify.h), from when the call returns, until
+     *  unlisten, which follows even when this fails. Suspends. */
+    int (*listen)(cv_ctx *cx, void *shared, cv_subscription *subscription);
+    /** Does not suspend. Not called any more after cv__subscription_close. */
+    void (*unlisten)(void *shared, cv_subscription *subscription);
+} cv__notify_driver;
 
 #define CV__CAN(name) (UINT64_C(1) << CV_CAN_##name)
 
@@ -218,6 +230,9 @@ struct cv__driver {
 
     /** Optional. Change streams (db/changes.h). */
     const struct cv__changes_driver *changes;
+
+    /** Optional, with CV_CAN_NOTIFICATIONS; close_shared closes all subscriptions (cv__subscription_close). */
+    const cv__notify_driver *notify;
 };
 
 extern const cv__driver cv__driver_sqlite;

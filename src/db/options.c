@@ -32,6 +32,7 @@ static const struct common_option {
     {"forced_return", DURATION, AT(forced_return_ms), 0, MAX_DURATION_MS, true},
     {"long_transaction", DURATION, AT(long_transaction_ms), 0, MAX_DURATION_MS, true},
     {"idle_transaction", DURATION, AT(idle_transaction_ms), 0, MAX_DURATION_MS, true},
+    {"listen_check", DURATION, AT(listen_check_ms), 0, MAX_DURATION_MS, false},
     {"breaker_window", NUMBER, AT(breaker_window), 0, MAX_WINDOW, true},
     {"breaker_percent", NUMBER, AT(breaker_percent), 1, 100, false},
     {"breaker_open", DURATION, AT(breaker_open_ms), 0, MAX_DURATION_MS, false},
@@ -177,6 +178,7 @@ static cv_db_options with_defaults(const cv__driver *driver, const cv_db_options
     DEFAULT(o.breaker_open_ms, 60000);
     DEFAULT(o.breaker_probes, 10);
     DEFAULT(o.statement_lifetime_ms, 3600000);
+    DEFAULT(o.listen_check_ms, 5000);
     if (!o.sqlite_journal_mode)
         o.sqlite_journal_mode = "wal";
     if (!o.sqlite_synchronous)

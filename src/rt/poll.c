@@ -90,8 +90,9 @@ void cv__poll_free(cv__poll *poll)
 
 static int start(cv_ctx *cx, cv__poll *poll, int events)
 {
-    if (poll->events == events)
+    if (poll->events == events && !poll->fn)
         return 0;
+    poll->fn = NULL;
     int rc = uv_poll_start(&poll->handle, events, on_events);
     if (rc < 0)
         return cv__fail_uv(cx, rc, "wait for a descriptor");

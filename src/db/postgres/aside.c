@@ -16,6 +16,7 @@ void cv__pg_shared_close(cv__pg_shared *shared)
     if (shared->errands == 0) {
         cv__pg_sharing_free(shared->sharing);
         cv__pg_control_free(shared->control);
+        cv__pg_listener_free(shared->listener);
         cv__pg_shared_free(shared);
     }
 }

@@ -29,7 +29,8 @@ const cv__driver cv__driver_postgres = {
     .dialect = &cv__dialect_postgres,
     .capabilities = CV__CAN(SESSIONS) | CV__CAN(CONCURRENT_WRITERS) | CV__CAN(ISOLATION_LEVELS) | CV__CAN(TWO_PHASE) |
                     CV__CAN(ARRAYS) | CV__CAN(STRICT_TYPES) | CV__CAN(EXACT_NUMBERS) | CV__CAN(NOT_A_NUMBER) |
-                    CV__CAN(UTF8_CHECKED) | CV__CAN(ERROR_ON_ZERO) | CV__CAN(CONSTRAINT_NAMES) | CV__CAN(TIME_ZONES),
+                    CV__CAN(UTF8_CHECKED) | CV__CAN(ERROR_ON_ZERO) | CV__CAN(CONSTRAINT_NAMES) | CV__CAN(TIME_ZONES) |
+                    CV__CAN(NOTIFICATIONS),
     .default_readers = 10,
     .default_writers = 0,
     .open = open_database,
@@ -63,4 +64,5 @@ const cv__driver cv__driver_postgres = {
     .statement_counters = statement_counters,
     .health = cv__pg_health,
     .plans = cv__pg_list_plans,
+    .notify = &cv__pg_notify,
 };

@@ -331,6 +331,7 @@ static int fill(keywords *k, const cv_url *url, const cv_db_options *options)
     shared->statement_cache = options->statement_cache;
     shared->statement_lifetime_ns = options->statement_lifetime_ms > 0 ? options->statement_lifetime_ms * 1000000 : 0;
     shared->connect_timeout_ms = options->connect_timeout_ms;
+    shared->listen_check_ms = options->listen_check_ms > 0 ? options->listen_check_ms : 5000;
     return set_session_options(k, k->read_only);
 }
 

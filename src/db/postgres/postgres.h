@@ -62,16 +62,19 @@ typedef struct cv__pg_shared {
     int64_t statement_lifetime_ns; /* 0: for ever */
     cv__statement_counters statements;
     int64_t connect_timeout_ms;
-    struct cv__pg_sharing *sharing; /* see shared.c */
-    struct cv__pg_control *control; /* see cancel.c; NULL until first needed */
-    int shared_connections;         /* of the URL: how many; -1: none; 0: nothing was said */
-    size_t errands;                 /* connections being made aside */
-    bool closed;                    /* by the driver's close: the last errand frees it */
+    struct cv__pg_sharing *sharing;   /* see shared.c */
+    struct cv__pg_control *control;   /* see cancel.c; NULL until first needed */
+    struct cv__pg_listener *listener; /* see listen.c; NULL until first needed */
+    int64_t listen_check_ms;
+    int shared_connections; /* of the URL: how many; -1: none; 0: nothing was said */
+    size_t errands;         /* connections being made aside */
+    bool closed;            /* by the driver's close: the last errand frees it */
 } cv__pg_shared;
 
 typedef struct cv__pg_cursor cv__pg_cursor;
 typedef struct cv__pg_sharing cv__pg_sharing;
 typedef struct cv__pg_control cv__pg_control;
+typedef struct cv__pg_listener cv__pg_listener;
 
 typedef struct cv__pg_conn {
     cv__conn base;
@@ -512,6 +515,15 @@ bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn);
 void cv__pg_control_close(cv__pg_shared *shared);
 /** NULL is allowed. */
 void cv__pg_control_free(cv__pg_control *control);
+
+/* --- listen.c: notifications --- */
+
+extern const cv__notify_driver cv__pg_notify;
+
+/** The database is being closed: all subscriptions end, and the fiber with its connection as soon as it runs. */
+void cv__pg_listener_close(cv__pg_shared *shared);
+/** NULL is allowed. */
+void cv__pg_listener_free(cv__pg_listener *listener);
 
 /* --- session.c: what a connection is set to, and set back to --- */
 

@@ -689,6 +689,7 @@ void cv__pg_close_shared(void *shared)
     cv__pg_sharing *sharing = ((cv__pg_shared *)shared)->sharing;
     sharing->closed = true;
     cv__pg_control_close(shared);
+    cv__pg_listener_close(shared);
     for (size_t i = 0; i < sharing->count; i++)
         if (sharing->lines[i].conn)
             close_line(&sharing->lines[i], CV_E_CLOSED);
