@@ -58,6 +58,13 @@ static int render_update(fixed *f, const cv_fields *set)
     return 0;
 }
 
+/* Whether the result of the statement tells what keys the rows got. */
+static bool key_is_told(const cv__dialect *dialect, const cv__insert_statement *insert)
+{
+    return dialect->made_keys == CV__KEYS_IN_SEQUENCE ||
+           (dialect->made_keys == CV__KEYS_FIRST_TOLD && insert->row_count == 1 && !insert->row_source);
+}
+
 static int render_insert(fixed *f, bool new_key, size_t size)
 {
     const char *columns[256];
@@ -68,7 +75,7 @@ static int render_insert(fixed *f, bool new_key, size_t size)
     for (size_t i = 0; i < f->model->field_count; i++)
         if (!new_key || !f->model->fields[i].primary_key)
             columns[insert.column_count++] = f->model->fields[i].column;
-    if (new_key && !f->dialect->keys_in_sequence) {
+    if (new_key && !key_is_told(f->dialect, &insert)) {
         CV_TRY(cv__columns_init(&f->list, f->arena, 1, 0));
         f->list.types[0] = key->type;
         f->list.column_count = 1;

@@ -71,11 +71,14 @@ static int store_param(cv_ctx *cx, const cv__dialect *dialect, const cv__query_p
 
 static int bind(cv__run *run, const cv_query *q, const cv__run_options *options, const slice *s)
 {
-    cv_value *next = run->params;
+    cv_value *next = run->params + q->param_count + options->field_count;
+    /* An UPDATE names the new values before its conditions. */
+    cv_value *fields = run->params + (run->dialect->positional ? 0 : q->param_count);
+    cv_value *conditions = run->params + (run->dialect->positional ? options->field_count : 0);
     for (size_t i = 0; i < q->param_count; i++)
-        CV_TRY(store_param(run->cx, run->dialect, &q->params[i], next++));
+        CV_TRY(store_param(run->cx, run->dialect, &q->params[i], &conditions[i]));
     for (size_t i = 0; i < options->field_count; i++)
-        CV_TRY(cv__store(run->cx, run->dialect, options->fields[i], options->values[i], next++));
+        CV_TRY(cv__store(run->cx, run->dialect, options->fields[i], options->values[i], &fields[i]));
     if (s->limit_param)
         *next++ = cv_value_i64(s->limit);
     if (s->offset_param)

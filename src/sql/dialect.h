@@ -35,12 +35,24 @@ typedef enum cv__lookup {
     CV__ISNULL,
 } cv__lookup;
 
+/** How the keys that the engine makes for inserted rows become known. */
+typedef enum cv__made_keys {
+    CV__KEYS_RETURNED,   /* by RETURNING */
+    CV__KEYS_FIRST_TOLD, /* the result of an INSERT of one row tells it; those of several rows by RETURNING */
+    /* The rows of one INSERT get keys in sequence, and the result tells the last: then nothing need be returned, which
+     * makes inserts two to three times as fast. SQLite has one writer and numbers rows as they come; a trigger that
+     * inserts into the same table again is the one thing that this forbids. */
+    CV__KEYS_IN_SEQUENCE,
+} cv__made_keys;
+
 typedef struct cv__dialect {
-    const char *name;  /* "sqlite", "postgres" */
+    const char *name;  /* "sqlite", "postgres", "mariadb" */
     size_t max_params; /* in one statement */
 
-    /** Append the placeholder of the parameter `index` (from 1): "?1", "$1". */
+    /** Append the placeholder of the parameter `index` (from 1): "?1", "$1", "?". */
     void (*add_placeholder)(cv_buf *out, size_t index);
+    /** Placeholders have no number: each stands once, and in the order of the parameters. */
+    bool positional;
 
     /** Append the type of a column in DDL: "VARCHAR(100)", "BIGINT". */
     void (*add_column_type)(cv_buf *out, const cv__column_type *type);
@@ -75,16 +87,18 @@ typedef struct cv__dialect {
     /** The name of a table with columns c0, c1, ... that holds the rows handed down with the statement: `INSERT INTO t
      * (a, b) SELECT c0, c1 FROM cv_rows` inserts any number of rows as one statement. NULL: the engine has none. */
     const char *row_source;
-    /** The rows of one INSERT get keys in sequence, and the result tells the last: then nothing need be returned, which
-     * makes inserts two to three times as fast. SQLite has one writer and numbers rows as they come; a trigger that
-     * inserts into the same table again is the one thing that this forbids. */
-    bool keys_in_sequence;
+    cv__made_keys made_keys;
+    /** What follows the table in the INSERT of a row of nothing but defaults: " DEFAULT VALUES". */
+    const char *row_of_defaults;
+    bool nulls_first; /* NULL is less than every value in ORDER BY, and there is no word to change that */
     bool transactional_ddl;
 
     /* How text is quoted, for the placeholder scanner. */
-    bool bracket_quotes;  /* [a] and `a` are identifiers */
+    bool bracket_quotes;  /* [a] is an identifier */
+    bool backquotes;      /* `a` is an identifier */
     bool dollar_quotes;   /* $tag$...$tag$ and E'...' are strings */
     bool nested_comments; /* a comment may lie in a comment */
+    bool hash_comments;   /* # begins a comment, -- only before a space, and the text in a comment of ! is run */
 } cv__dialect;
 
 /** The largest number of digits that a decimal column keeps as a scaled 64-bit integer where the engine has no
@@ -94,12 +108,13 @@ typedef struct cv__dialect {
 
 extern const cv__dialect cv__dialect_sqlite;
 extern const cv__dialect cv__dialect_postgres;
+extern const cv__dialect cv__dialect_mariadb;
 
 /** cv_value_convert to the type of a column: arrays and ranges also out of their JSON text, and out of others of the
  * same element, in the arena. The codes are the same. */
 CV_CHECKED int cv__column_convert(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_value);
 
-/** Append an identifier quoted by SQL's rules ("a""b"); both engines share them. */
+/** Append an identifier quoted by SQL's rules ("a""b"); all engines share them. */
 void cv__add_identifier(cv_buf *out, cv_str name);
 
 /** Whether a name may be used for a table, column, index or constraint: 1 to 63 bytes, letters, digits and underscores,

@@ -1,6 +1,7 @@
 #include "sql/dialect_common.h"
 #include "base/packed.h"
 
+#include <covet/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -136,5 +137,68 @@ int cv__column_convert(cv_arena *arena, cv_value value, const cv__column_type *t
         return CV_E_TYPE;
     CV_TRY(cv__packed_fit(arena, type->element, bits, &value));
     *ret_value = value;
+    return 0;
+}
+
+/* As a JSON text. What is no UTF-8 would be another text there. */
+int cv__store_as_json(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
+{
+    if (!cv__packed_storable(value, type))
+        return CV_E_RANGE;
+    if (value.type == CV_TYPE_RANGE)
+        CV_TRY(cv__range_normal(arena, value.as.range, &value.as.range));
+    CV_TRY(cv_value_convert(arena, value, CV_TYPE_TEXT, ret_stored));
+    return cv__packed_is_utf8(value) ? 0 : CV_E_INVALID;
+}
+
+void cv__add_blob(cv_buf *out, const uint8_t *bytes, size_t len)
+{
+    cv_buf_add_text(out, "x'");
+    cv__add_hex(out, bytes, len);
+    cv_buf_add_char(out, '\'');
+}
+
+void cv__add_json_literal(cv_buf *out, cv_value value)
+{
+    cv_buf json;
+    cv_json_writer writer;
+    cv_buf_init(&json, 0);
+    cv_json_writer_init(&writer, &json, 0);
+    cv_json_value(&writer, value);
+    cv__add_quoted(out, cv_buf_str(&json));
+    if (json.error && !out->error)
+        out->error = json.error;
+    cv_buf_done(&json);
+}
+
+bool cv__lookup_ignores_case(cv__lookup lookup)
+{
+    return lookup == CV__IEXACT || lookup == CV__ICONTAINS || lookup == CV__ISTARTSWITH || lookup == CV__IENDSWITH;
+}
+
+int cv__like_pattern(cv_arena *arena, cv__lookup lookup, cv_str text, char escape, cv_value *ret_value)
+{
+    bool open_left =
+        lookup == CV__CONTAINS || lookup == CV__ICONTAINS || lookup == CV__ENDSWITH || lookup == CV__IENDSWITH;
+    bool open_right =
+        lookup == CV__CONTAINS || lookup == CV__ICONTAINS || lookup == CV__STARTSWITH || lookup == CV__ISTARTSWITH;
+    if (!open_left && !open_right) {
+        *ret_value = cv_value_str(text);
+        return 0;
+    }
+    cv_buf pattern;
+    cv_buf_init_arena(&pattern, arena, 0);
+    if (open_left)
+        cv_buf_add_char(&pattern, '%');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '%' || text.ptr[i] == '_' || text.ptr[i] == escape)
+            cv_buf_add_char(&pattern, escape);
+        cv_buf_add_char(&pattern, text.ptr[i]);
+    }
+    if (open_right)
+        cv_buf_add_char(&pattern, '%');
+    if (pattern.error)
+        return pattern.error;
+    *ret_value = cv_value_str(cv_buf_str(&pattern));
     return 0;
 }

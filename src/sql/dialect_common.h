@@ -21,6 +21,21 @@ void cv__add_quoted(cv_buf *out, cv_str text);
 void cv__add_hex(cv_buf *out, const uint8_t *bytes, size_t len);
 void cv__add_float(cv_buf *out, double value);
 
+void cv__add_blob(cv_buf *out, const uint8_t *bytes, size_t len); /* x'00ff' */
+
+/** An array or range as a JSON text in quotes. */
+void cv__add_json_literal(cv_buf *out, cv_value value);
+
+/** Store an array or range as a JSON text; CV_E_RANGE as cv__packed_storable tells, CV_E_INVALID for a text that is no
+ *  UTF-8 and would be another one there. */
+CV_CHECKED int cv__store_as_json(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored);
+
+bool cv__lookup_ignores_case(cv__lookup lookup);
+
+/** The value of a look-up by LIKE: wildcards escaped, "%" put where the look-up is open; the text itself where it is
+ *  open on no side. In the arena. */
+CV_CHECKED int cv__like_pattern(cv_arena *arena, cv__lookup lookup, cv_str text, char escape, cv_value *ret_value);
+
 /** Whether a decimal fits a column of `digits` digits with `places` after the point, without losing one. */
 bool cv__decimal_fits(cv_decimal value, const cv__column_type *type);
 

@@ -256,14 +256,9 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
     }
 }
 
-static bool ignores_case(cv__lookup lookup)
-{
-    return lookup == CV__IEXACT || lookup == CV__ICONTAINS || lookup == CV__ISTARTSWITH || lookup == CV__IENDSWITH;
-}
-
 static void add_text_lookup(cv_buf *out, cv__lookup lookup, cv_str left, size_t index)
 {
-    bool upper = ignores_case(lookup);
+    bool upper = cv__lookup_ignores_case(lookup);
     bool equal = lookup == CV__IEXACT || lookup == CV__EXACT;
     cv_buf_add_text(out, upper ? "UPPER(" : "");
     cv_buf_add_str(out, left);
@@ -276,29 +271,7 @@ static void add_text_lookup(cv_buf *out, cv__lookup lookup, cv_str left, size_t 
 
 static int lookup_value(cv_arena *arena, cv__lookup lookup, cv_str text, cv_value *ret_value)
 {
-    bool open_left =
-        lookup == CV__CONTAINS || lookup == CV__ICONTAINS || lookup == CV__ENDSWITH || lookup == CV__IENDSWITH;
-    bool open_right =
-        lookup == CV__CONTAINS || lookup == CV__ICONTAINS || lookup == CV__STARTSWITH || lookup == CV__ISTARTSWITH;
-    if (!open_left && !open_right) {
-        *ret_value = cv_value_str(text);
-        return 0;
-    }
-    cv_buf pattern;
-    cv_buf_init_arena(&pattern, arena, 0);
-    if (open_left)
-        cv_buf_add_char(&pattern, '%');
-    for (size_t i = 0; i < text.len; i++) {
-        if (strchr("%_\\", text.ptr[i]) && text.ptr[i] != '\0')
-            cv_buf_add_char(&pattern, '\\');
-        cv_buf_add_char(&pattern, text.ptr[i]);
-    }
-    if (open_right)
-        cv_buf_add_char(&pattern, '%');
-    if (pattern.error)
-        return pattern.error;
-    *ret_value = cv_value_str(cv_buf_str(&pattern));
-    return 0;
+    return cv__like_pattern(arena, lookup, text, '\\', ret_value);
 }
 
 const cv__dialect cv__dialect_postgres = {
@@ -312,7 +285,8 @@ const cv__dialect cv__dialect_postgres = {
     .store = store,
     .add_text_lookup = add_text_lookup,
     .lookup_value = lookup_value,
-    .keys_in_sequence = false,
+    .made_keys = CV__KEYS_RETURNED,
+    .row_of_defaults = " DEFAULT VALUES",
     .transactional_ddl = true,
     .dollar_quotes = true,
     .nested_comments = true,

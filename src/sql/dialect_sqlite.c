@@ -4,7 +4,6 @@
 #include "sql/dialect_common.h"
 #include "sql/fold.h"
 
-#include <covet/json.h>
 #include <math.h>
 
 static void add_placeholder(cv_buf *out, size_t index)
@@ -164,17 +163,6 @@ static int store_decimal(cv_arena *arena, cv_decimal value, const cv__column_typ
     return 0;
 }
 
-/* As a JSON text. What is no UTF-8 would be another text there. */
-static int store_packed(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
-{
-    if (!cv__packed_storable(value, type))
-        return CV_E_RANGE;
-    if (value.type == CV_TYPE_RANGE)
-        CV_TRY(cv__range_normal(arena, value.as.range, &value.as.range));
-    CV_TRY(cv_value_convert(arena, value, CV_TYPE_TEXT, ret_stored));
-    return cv__packed_is_utf8(value) ? 0 : CV_E_INVALID;
-}
-
 static int store(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored)
 {
     switch (value.type) {
@@ -208,7 +196,7 @@ static int store(cv_arena *arena, cv_value value, const cv__column_type *type, c
         return 0;
     case CV_TYPE_ARRAY:
     case CV_TYPE_RANGE:
-        return store_packed(arena, value, type, ret_stored);
+        return cv__store_as_json(arena, value, type, ret_stored);
     case CV_TYPE_NULL:
     case CV_TYPE_I64:
     case CV_TYPE_TEXT:
@@ -229,27 +217,6 @@ static void add_decimal_literal(cv_buf *out, cv_decimal value, const cv__column_
     }
     size_t len = cv_decimal_to_key(value, key);
     cv__add_quoted(out, cv_str_make(key, len));
-}
-
-static void add_blob(cv_buf *out, const uint8_t *bytes, size_t len)
-{
-    cv_buf_add_text(out, "x'");
-    cv__add_hex(out, bytes, len);
-    cv_buf_add_char(out, '\'');
-}
-
-/* The JSON text, in quotes. */
-static void add_packed_literal(cv_buf *out, cv_value value)
-{
-    cv_buf json;
-    cv_json_writer writer;
-    cv_buf_init(&json, 0);
-    cv_json_writer_init(&writer, &json, 0);
-    cv_json_value(&writer, value);
-    cv__add_quoted(out, cv_buf_str(&json));
-    if (json.error && !out->error)
-        out->error = json.error;
-    cv_buf_done(&json);
 }
 
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
@@ -278,7 +245,7 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
         cv__add_quoted(out, value.as.text);
         break;
     case CV_TYPE_BYTES:
-        add_blob(out, value.as.bytes.ptr, value.as.bytes.len);
+        cv__add_blob(out, value.as.bytes.ptr, value.as.bytes.len);
         break;
     case CV_TYPE_TIME:
         cv_buf_add_i64(out, value.as.time.us);
@@ -287,11 +254,11 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
         cv_buf_add_i64(out, value.as.date.days);
         break;
     case CV_TYPE_UUID:
-        add_blob(out, value.as.uuid.bytes, sizeof value.as.uuid.bytes);
+        cv__add_blob(out, value.as.uuid.bytes, sizeof value.as.uuid.bytes);
         break;
     case CV_TYPE_ARRAY:
     case CV_TYPE_RANGE:
-        add_packed_literal(out, value);
+        cv__add_json_literal(out, value);
         break;
     }
 }
@@ -352,9 +319,7 @@ static void add_text_lookup(cv_buf *out, cv__lookup lookup, cv_str left, size_t 
 
 static int lookup_value(cv_arena *arena, cv__lookup lookup, cv_str text, cv_value *ret_value)
 {
-    bool ignores_case =
-        lookup == CV__IEXACT || lookup == CV__ICONTAINS || lookup == CV__ISTARTSWITH || lookup == CV__IENDSWITH;
-    if (ignores_case) {
+    if (cv__lookup_ignores_case(lookup)) {
         void *heap;
         CV_TRY(cv__fold(arena, text, &text, &heap));
     }
@@ -374,7 +339,9 @@ const cv__dialect cv__dialect_sqlite = {
     .add_text_lookup = add_text_lookup,
     .lookup_value = lookup_value,
     .row_source = "cv_rows",
-    .keys_in_sequence = true,
+    .made_keys = CV__KEYS_IN_SEQUENCE,
+    .row_of_defaults = " DEFAULT VALUES",
     .transactional_ddl = true,
     .bracket_quotes = true,
+    .backquotes = true,
 };

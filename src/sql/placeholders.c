@@ -78,6 +78,19 @@ static size_t skip_dollar_quoted(const scanner *s, size_t i)
     return close < 0 ? NOT_CLOSED : tag_end + 1 + (size_t)close + tag.len;
 }
 
+static bool begins_line_comment(const scanner *s, size_t i)
+{
+    if (s->dialect->hash_comments && at(s, i) == '#')
+        return true;
+    return at(s, i) == '-' && at(s, i + 1) == '-' && (!s->dialect->hash_comments || (unsigned char)at(s, i + 2) <= ' ');
+}
+
+/* Whether what a comment holds is a part of the statement all the same. */
+static bool is_run(const scanner *s, size_t i)
+{
+    return s->dialect->hash_comments && (at(s, i + 2) == '!' || (at(s, i + 2) == 'M' && at(s, i + 3) == '!'));
+}
+
 /* The end of whatever begins at `i` and hides question marks; `i` itself when nothing does. */
 static size_t skip_hidden(const scanner *s, size_t i)
 {
@@ -90,16 +103,16 @@ static size_t skip_hidden(const scanner *s, size_t i)
     }
     if (c == '"')
         return skip_quoted(s, i, '"', false);
-    if (d->bracket_quotes && c == '`')
+    if (d->backquotes && c == '`')
         return skip_quoted(s, i, '`', false);
     if (d->bracket_quotes && c == '[') {
         ptrdiff_t close = cv_str_find_char(cv_str_sub(s->sql, i, SIZE_MAX), ']');
         return close < 0 ? NOT_CLOSED : i + (size_t)close + 1;
     }
-    if (c == '-' && at(s, i + 1) == '-')
+    if (begins_line_comment(s, i))
         return skip_line(s, i);
     if (c == '/' && at(s, i + 1) == '*')
-        return skip_comment(s, i);
+        return is_run(s, i) ? i : skip_comment(s, i);
     if (d->dollar_quotes && c == '$' && !is_word(before))
         return skip_dollar_quoted(s, i);
     return i;

@@ -244,16 +244,24 @@ static void add_from(renderer *r, const cv__select *select)
 }
 
 /* Engines disagree on where NULLs go; said explicitly, they agree. */
+static void add_order(renderer *r, const cv__order *order)
+{
+    const char *direction = order->descending ? " DESC" : "";
+    if (order->nullable && r->dialect->nulls_first) {
+        add_expr(r, order->expr);
+        cv_buf_printf(r->out, " IS NULL%s, ", direction);
+    }
+    add_expr(r, order->expr);
+    cv_buf_add_text(r->out, direction);
+    if (order->nullable && !r->dialect->nulls_first)
+        cv_buf_add_text(r->out, order->descending ? " NULLS FIRST" : " NULLS LAST");
+}
+
 static void add_orders(renderer *r, const cv__select *select)
 {
     for (size_t i = 0; i < select->order_count; i++) {
-        const cv__order *order = &select->orders[i];
         cv_buf_add_text(r->out, i ? ", " : " ORDER BY ");
-        add_expr(r, order->expr);
-        if (order->descending)
-            cv_buf_add_text(r->out, " DESC");
-        if (order->nullable)
-            cv_buf_add_text(r->out, order->descending ? " NULLS FIRST" : " NULLS LAST");
+        add_order(r, &select->orders[i]);
     }
 }
 
@@ -297,7 +305,7 @@ static void add_row(renderer *r, size_t first_param, size_t count)
 static void add_rows(renderer *r, const cv__insert_statement *insert)
 {
     if (!insert->column_count) {
-        cv_buf_add_text(r->out, " DEFAULT VALUES");
+        cv_buf_add_text(r->out, r->dialect->row_of_defaults);
         return;
     }
     cv_buf_add_text(r->out, ") VALUES ");

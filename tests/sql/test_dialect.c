@@ -1,4 +1,4 @@
-/* Types, literals, stored forms and look-ups of both dialects. */
+/* Types, literals, stored forms and look-ups of the dialects. */
 #include "test.h"
 
 #include "sql/dialect.h"
@@ -21,42 +21,44 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const cv__dialect *const both[] = {&cv__dialect_sqlite, &cv__dialect_postgres};
+static const cv__dialect *const engines[] = {&cv__dialect_sqlite, &cv__dialect_postgres, &cv__dialect_mariadb};
 
 static const struct {
     cv__column_type type;
-    const char *sqlite, *postgres;
+    const char *sqlite, *postgres, *mariadb;
 } types[] = {
-    {{.type = CV_TYPE_BOOL}, "BOOLEAN", "boolean"},
-    {{.type = CV_TYPE_I64, .bits = 16}, "SMALLINT", "smallint"},
-    {{.type = CV_TYPE_I64, .bits = 32}, "INTEGER", "integer"},
-    {{.type = CV_TYPE_I64, .bits = 64}, "BIGINT", "bigint"},
-    {{.type = CV_TYPE_F64}, "REAL", "double precision"},
-    {{.type = CV_TYPE_DECIMAL, .digits = 18, .places = 4}, "DECIMAL(18,4)", "numeric(18,4)"},
-    {{.type = CV_TYPE_DECIMAL, .digits = 19, .places = 4}, "TEXT_DECIMAL(19,4)", "numeric(19,4)"},
-    {{.type = CV_TYPE_DECIMAL}, "TEXT_DECIMAL", "numeric"},
-    {{.type = CV_TYPE_TEXT}, "TEXT", "text"},
-    {{.type = CV_TYPE_TEXT, .max_length = 200}, "VARCHAR(200)", "varchar(200)"},
-    {{.type = CV_TYPE_BYTES}, "BLOB", "bytea"},
-    {{.type = CV_TYPE_TIME}, "DATETIME", "timestamptz"},
-    {{.type = CV_TYPE_DATE}, "DATE", "date"},
-    {{.type = CV_TYPE_UUID}, "BLOB_UUID", "uuid"},
-    {{.type = CV_TYPE_JSON}, "JSON_TEXT", "jsonb"},
+    {{.type = CV_TYPE_BOOL}, "BOOLEAN", "boolean", "TINYINT(1)"},
+    {{.type = CV_TYPE_I64, .bits = 16}, "SMALLINT", "smallint", "SMALLINT"},
+    {{.type = CV_TYPE_I64, .bits = 32}, "INTEGER", "integer", "INT"},
+    {{.type = CV_TYPE_I64, .bits = 64}, "BIGINT", "bigint", "BIGINT"},
+    {{.type = CV_TYPE_F64}, "REAL", "double precision", "DOUBLE"},
+    {{.type = CV_TYPE_DECIMAL, .digits = 18, .places = 4}, "DECIMAL(18,4)", "numeric(18,4)", "DECIMAL(18,4)"},
+    {{.type = CV_TYPE_DECIMAL, .digits = 19, .places = 4}, "TEXT_DECIMAL(19,4)", "numeric(19,4)", "DECIMAL(19,4)"},
+    {{.type = CV_TYPE_DECIMAL}, "TEXT_DECIMAL", "numeric", "DECIMAL(65,27)"},
+    {{.type = CV_TYPE_TEXT}, "TEXT", "text", "LONGTEXT"},
+    {{.type = CV_TYPE_TEXT, .max_length = 200}, "VARCHAR(200)", "varchar(200)", "VARCHAR(200)"},
+    {{.type = CV_TYPE_BYTES}, "BLOB", "bytea", "LONGBLOB"},
+    {{.type = CV_TYPE_TIME}, "DATETIME", "timestamptz", "DATETIME(6)"},
+    {{.type = CV_TYPE_DATE}, "DATE", "date", "DATE"},
+    {{.type = CV_TYPE_UUID}, "BLOB_UUID", "uuid", "UUID"},
+    {{.type = CV_TYPE_JSON}, "JSON_TEXT", "jsonb", "JSON"},
 };
 
 static void types_are_declared_and_read_back(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        for (size_t d = 0; d < 2; d++) {
-            const char *expected = d ? types[i].postgres : types[i].sqlite;
+        for (size_t d = 0; d < 3; d++) {
+            const char *const names[] = {types[i].sqlite, types[i].postgres, types[i].mariadb};
+            const char *expected = names[d];
             cv_buf out;
             cv_buf_init_arena(&out, arena, 0);
-            both[d]->add_column_type(&out, &types[i].type);
+            engines[d]->add_column_type(&out, &types[i].type);
             assert_string_equal(out.data, expected);
             cv__column_type back = {0};
-            assert_true(both[d]->parse_column_type(cv_str_of(expected), &back));
-            assert_memory_equal(&back, &types[i].type, sizeof back);
+            assert_true(engines[d]->parse_column_type(cv_str_of(expected), &back));
+            if (strcmp(expected, "DECIMAL(65,27)") != 0) /* without a bound, it has one all the same */
+                assert_memory_equal(&back, &types[i].type, sizeof back);
         }
     }
 }
@@ -72,6 +74,11 @@ static void foreign_spellings_are_understood(void **state)
     assert_true(cv__dialect_sqlite.parse_column_type(CV_STR(" decimal ( 5 , 2 ) "), &type));
     assert_int_equal(type.digits, 5);
     assert_int_equal(type.places, 2);
+    assert_true(cv__dialect_mariadb.parse_column_type(CV_STR("bigint(20)"), &type));
+    assert_int_equal(type.bits, 64);
+    assert_true(cv__dialect_mariadb.parse_column_type(CV_STR("tinyint(4)"), &type));
+    assert_int_equal(type.type, CV_TYPE_I64);
+    assert_false(cv__dialect_mariadb.parse_column_type(CV_STR("geometry"), &type));
 }
 
 static void what_says_nothing_is_refused(void **state)
@@ -93,10 +100,11 @@ static const char *literal(const cv__dialect *dialect, cv_value value, cv__colum
     return out.data;
 }
 
-static void check_literal(cv_value value, const char *sqlite, const char *postgres)
+static void check_literal(cv_value value, const char *sqlite, const char *postgres, const char *mariadb)
 {
-    assert_string_equal(literal(both[0], value, (cv__column_type){0}), sqlite);
-    assert_string_equal(literal(both[1], value, (cv__column_type){0}), postgres);
+    assert_string_equal(literal(engines[2], value, (cv__column_type){0}), mariadb);
+    assert_string_equal(literal(engines[0], value, (cv__column_type){0}), sqlite);
+    assert_string_equal(literal(engines[1], value, (cv__column_type){0}), postgres);
 }
 
 static void literals_are_quoted_as_the_engine_wants(void **state)
@@ -105,22 +113,26 @@ static void literals_are_quoted_as_the_engine_wants(void **state)
     cv_uuid uuid = {{0xab}};
     cv_json json = {CV_STR("{\"a\": \"it's\"}")};
     cv_bytes bytes = {(const uint8_t *)"\0\xff", 2};
-    check_literal(CV_NULL, "NULL", "NULL");
-    check_literal(CV_VALUE((bool)true), "1", "true");
-    check_literal(CV_VALUE((bool)false), "0", "false");
-    check_literal(CV_VALUE(INT64_MIN), "-9223372036854775808", "-9223372036854775808");
-    check_literal(CV_VALUE(1.0), "1.0", "1.0");
-    check_literal(CV_VALUE(0.1), "0.1", "0.1");
-    check_literal(CV_VALUE((double)INFINITY), "9e999", "'Infinity'::double precision");
-    check_literal(CV_VALUE((double)-INFINITY), "-9e999", "'-Infinity'::double precision");
-    check_literal(CV_VALUE("it's"), "'it''s'", "'it''s'");
-    check_literal(CV_VALUE(json), "'{\"a\": \"it''s\"}'", "'{\"a\": \"it''s\"}'::jsonb");
-    check_literal(CV_VALUE(bytes), "x'00ff'", "'\\x00ff'::bytea");
-    check_literal(CV_VALUE(((cv_time){0})), "0", "'1970-01-01T00:00:00Z'::timestamptz");
-    check_literal(CV_VALUE(((cv_date){1})), "1", "'1970-01-02'::date");
-    check_literal(CV_VALUE(uuid), "x'ab000000000000000000000000000000'",
-                  "'ab000000-0000-0000-0000-000000000000'::uuid");
-    assert_string_equal(literal(both[1], CV_VALUE((double)NAN), (cv__column_type){0}), "'NaN'::double precision");
+    check_literal(CV_NULL, "NULL", "NULL", "NULL");
+    check_literal(CV_VALUE((bool)true), "1", "true", "1");
+    check_literal(CV_VALUE((bool)false), "0", "false", "0");
+    check_literal(CV_VALUE(INT64_MIN), "-9223372036854775808", "-9223372036854775808", "-9223372036854775808");
+    check_literal(CV_VALUE(1.0), "1.0", "1.0", "1.0");
+    check_literal(CV_VALUE(0.1), "0.1", "0.1", "0.1");
+    assert_string_equal(literal(engines[0], CV_VALUE((double)INFINITY), (cv__column_type){0}), "9e999");
+    assert_string_equal(literal(engines[0], CV_VALUE((double)-INFINITY), (cv__column_type){0}), "-9e999");
+    assert_string_equal(literal(engines[1], CV_VALUE((double)INFINITY), (cv__column_type){0}),
+                        "'Infinity'::double precision");
+    assert_string_equal(literal(engines[1], CV_VALUE((double)-INFINITY), (cv__column_type){0}),
+                        "'-Infinity'::double precision");
+    check_literal(CV_VALUE("it's"), "'it''s'", "'it''s'", "'it''s'");
+    check_literal(CV_VALUE(json), "'{\"a\": \"it''s\"}'", "'{\"a\": \"it''s\"}'::jsonb", "'{\"a\": \"it''s\"}'");
+    check_literal(CV_VALUE(bytes), "x'00ff'", "'\\x00ff'::bytea", "x'00ff'");
+    check_literal(CV_VALUE(((cv_time){0})), "0", "'1970-01-01T00:00:00Z'::timestamptz", "'1970-01-01 00:00:00'");
+    check_literal(CV_VALUE(((cv_date){1})), "1", "'1970-01-02'::date", "'1970-01-02'");
+    check_literal(CV_VALUE(uuid), "x'ab000000000000000000000000000000'", "'ab000000-0000-0000-0000-000000000000'::uuid",
+                  "'ab000000-0000-0000-0000-000000000000'");
+    assert_string_equal(literal(engines[1], CV_VALUE((double)NAN), (cv__column_type){0}), "'NaN'::double precision");
 }
 
 static cv_decimal decimal(const char *text)
@@ -138,16 +150,19 @@ static void decimals_are_scaled_or_become_keys(void **state)
     cv_value value = CV_VALUE(decimal("-12.5")), stored;
     char key[CV_DECIMAL_KEY_BYTES + 2] = "'";
     size_t len = cv_decimal_to_key(value.as.decimal, key + 1);
-    assert_int_equal(both[0]->store(arena, value, &small, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, value, &small, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE(-1250)));
-    assert_int_equal(both[0]->store(arena, value, &large, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, value, &large, &stored), 0);
     assert_true(cv_value_equal(stored, cv_value_str(cv_str_make(key + 1, len))));
-    assert_int_equal(both[1]->store(arena, value, &small, &stored), 0);
+    assert_int_equal(engines[1]->store(arena, value, &small, &stored), 0);
     assert_true(cv_value_equal(stored, value));
-    assert_string_equal(literal(both[0], value, small), "-1250");
-    assert_string_equal(literal(both[1], value, small), "-12.5");
+    assert_string_equal(literal(engines[0], value, small), "-1250");
+    assert_string_equal(literal(engines[1], value, small), "-12.5");
+    assert_string_equal(literal(engines[2], value, large), "-12.5");
+    assert_int_equal(engines[2]->store(arena, value, &large, &stored), 0);
+    assert_true(cv_value_equal(stored, value));
     key[len + 1] = '\'';
-    assert_memory_equal(literal(both[0], value, large), key, len + 2);
+    assert_memory_equal(literal(engines[0], value, large), key, len + 2);
 }
 
 static void decimals_that_do_not_fit_are_refused(void **state)
@@ -157,14 +172,14 @@ static void decimals_that_do_not_fit_are_refused(void **state)
     static const char *const refused[] = {"100", "-100.5", "0.001"};
     static const char *const accepted[] = {"99.99", "-99.99", "0", "1.500"};
     cv_value stored;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < 3; d++) {
         for (size_t i = 0; i < 3; i++)
-            assert_int_equal(both[d]->store(arena, CV_VALUE(decimal(refused[i])), &type, &stored), CV_E_RANGE);
+            assert_int_equal(engines[d]->store(arena, CV_VALUE(decimal(refused[i])), &type, &stored), CV_E_RANGE);
         for (size_t i = 0; i < 4; i++)
-            assert_int_equal(both[d]->store(arena, CV_VALUE(decimal(accepted[i])), &type, &stored), 0);
+            assert_int_equal(engines[d]->store(arena, CV_VALUE(decimal(accepted[i])), &type, &stored), 0);
     }
-    assert_int_equal(both[0]->store(arena, CV_VALUE(decimal("1")), NULL, &stored), CV_E_TYPE);
-    assert_int_equal(both[1]->store(arena, CV_VALUE(decimal("1")), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE(decimal("1")), NULL, &stored), CV_E_TYPE);
+    assert_int_equal(engines[1]->store(arena, CV_VALUE(decimal("1")), NULL, &stored), 0);
 }
 
 static void sqlite_stores_few_kinds_of_values(void **state)
@@ -172,20 +187,56 @@ static void sqlite_stores_few_kinds_of_values(void **state)
     (void)state;
     cv_value stored;
     cv_uuid uuid = cv_uuid_v4();
-    assert_int_equal(both[0]->store(arena, CV_VALUE(uuid), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE(uuid), NULL, &stored), 0);
     assert_int_equal(stored.type, CV_TYPE_BYTES);
     assert_memory_equal(stored.as.bytes.ptr, uuid.bytes, 16);
-    assert_int_equal(both[0]->store(arena, CV_VALUE((bool)true), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE((bool)true), NULL, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE(1)));
-    assert_int_equal(both[0]->store(arena, CV_VALUE(((cv_time){5})), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE(((cv_time){5})), NULL, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE(5)));
-    assert_int_equal(both[0]->store(arena, CV_VALUE(((cv_date){6})), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE(((cv_date){6})), NULL, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE(6)));
-    assert_int_equal(both[0]->store(arena, CV_VALUE(((cv_json){CV_STR("1")})), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE(((cv_json){CV_STR("1")})), NULL, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE("1")));
-    assert_int_equal(both[0]->store(arena, CV_VALUE("x"), NULL, &stored), 0);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE("x"), NULL, &stored), 0);
     assert_true(cv_value_equal(stored, CV_VALUE("x")));
-    assert_int_equal(both[0]->store(arena, CV_VALUE((double)NAN), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(engines[0]->store(arena, CV_VALUE((double)NAN), NULL, &stored), CV_E_RANGE);
+}
+
+static void mariadb_keeps_times_of_four_digit_years_and_finite_numbers(void **state)
+{
+    (void)state;
+    const cv__dialect *mariadb = engines[2];
+    cv_value stored;
+    cv_time first, last;
+    cv_date day;
+    assert_int_equal(cv_time_parse(CV_STR("0001-01-01T00:00:00Z"), &first), 0);
+    assert_int_equal(cv_time_parse(CV_STR("9999-12-31T23:59:59.999999Z"), &last), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_time(first), NULL, &stored), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_time(last), NULL, &stored), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_time((cv_time){first.us - 1}), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(mariadb->store(arena, cv_value_time((cv_time){last.us + 1}), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(cv_date_parse(CV_STR("9999-12-31"), &day), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_date(day), NULL, &stored), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_date((cv_date){day.days + 1}), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(cv_date_parse(CV_STR("0001-01-01"), &day), 0);
+    assert_int_equal(mariadb->store(arena, cv_value_date((cv_date){day.days - 1}), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(mariadb->store(arena, CV_VALUE((double)INFINITY), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(mariadb->store(arena, CV_VALUE((double)NAN), NULL, &stored), CV_E_RANGE);
+    assert_int_equal(mariadb->store(arena, CV_VALUE(1.5), NULL, &stored), 0);
+    cv_uuid uuid = cv_uuid_v4();
+    assert_int_equal(mariadb->store(arena, CV_VALUE(uuid), NULL, &stored), 0);
+    assert_int_equal(stored.type, CV_TYPE_UUID);
+}
+
+static void what_is_too_long_for_a_varchar_is_a_text(void **state)
+{
+    (void)state;
+    cv_buf out;
+    cv_buf_init_arena(&out, arena, 0);
+    engines[2]->add_column_type(&out, &(cv__column_type){.type = CV_TYPE_TEXT, .max_length = 16383});
+    engines[2]->add_column_type(&out, &(cv__column_type){.type = CV_TYPE_TEXT, .max_length = 16384});
+    assert_string_equal(out.data, "VARCHAR(16383)LONGTEXT");
 }
 
 static void lookups_escape_what_like_would_interpret(void **state)
@@ -208,13 +259,39 @@ static void lookups_escape_what_like_would_interpret(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cv_buf out;
         cv_buf_init_arena(&out, arena, 0);
-        both[1]->add_text_lookup(&out, cases[i].lookup, CV_STR("c"), 3);
+        engines[1]->add_text_lookup(&out, cases[i].lookup, CV_STR("c"), 3);
         assert_string_equal(out.data, cases[i].sql);
-        assert_int_equal(both[1]->lookup_value(arena, cases[i].lookup, CV_STR("50%_\\Ä"), &value), 0);
+        assert_int_equal(engines[1]->lookup_value(arena, cases[i].lookup, CV_STR("50%_\\Ä"), &value), 0);
         assert_true(cv_value_equal(value, CV_VALUE(cases[i].value)));
         bool folds = cases[i].sql[0] == 'U';
-        assert_int_equal(both[0]->lookup_value(arena, cases[i].lookup, CV_STR("50%_\\Ä"), &value), 0);
+        assert_int_equal(engines[0]->lookup_value(arena, cases[i].lookup, CV_STR("50%_\\Ä"), &value), 0);
         assert_true(cv_value_equal(value, folds ? CV_VALUE("50%_\\ä") : CV_VALUE("50%_\\Ä")));
+    }
+}
+
+static void lookups_of_mariadb_name_their_escape(void **state)
+{
+    (void)state;
+#define UPPER(x) "UPPER(" x " COLLATE utf8mb4_uca1400_as_ci) COLLATE utf8mb4_nopad_bin"
+    static const struct {
+        cv__lookup lookup;
+        const char *sql, *value;
+    } cases[] = {
+        {CV__EXACT, "c = ?", "50%_|\\Ä"},
+        {CV__IEXACT, UPPER("c") " = " UPPER("?"), "50%_|\\Ä"},
+        {CV__CONTAINS, "c LIKE ? ESCAPE '|'", "%50|%|_||\\Ä%"},
+        {CV__ICONTAINS, UPPER("c") " LIKE " UPPER("?") " ESCAPE '|'", "%50|%|_||\\Ä%"},
+        {CV__STARTSWITH, "c LIKE ? ESCAPE '|'", "50|%|_||\\Ä%"},
+        {CV__IENDSWITH, UPPER("c") " LIKE " UPPER("?") " ESCAPE '|'", "%50|%|_||\\Ä"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cv_value value;
+        cv_buf out;
+        cv_buf_init_arena(&out, arena, 0);
+        engines[2]->add_text_lookup(&out, cases[i].lookup, CV_STR("c"), 3);
+        assert_string_equal(out.data, cases[i].sql);
+        assert_int_equal(engines[2]->lookup_value(arena, cases[i].lookup, CV_STR("50%_|\\Ä"), &value), 0);
+        assert_true(cv_value_equal(value, CV_VALUE(cases[i].value)));
     }
 }
 
@@ -223,11 +300,14 @@ static void identities_are_numbered_by_the_engine(void **state)
     (void)state;
     cv_buf out;
     cv_buf_init_arena(&out, arena, 0);
-    both[0]->add_identity(&out);
+    engines[0]->add_identity(&out);
     assert_string_equal(out.data, "INTEGER PRIMARY KEY AUTOINCREMENT");
     cv_buf_clear(&out);
-    both[1]->add_identity(&out);
+    engines[1]->add_identity(&out);
     assert_string_equal(out.data, "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY");
+    cv_buf_clear(&out);
+    engines[2]->add_identity(&out);
+    assert_string_equal(out.data, "BIGINT AUTO_INCREMENT PRIMARY KEY");
 }
 
 static void identifiers_are_quoted_and_checked(void **state)
@@ -285,7 +365,10 @@ int main(void)
         CASE(decimals_are_scaled_or_become_keys),
         CASE(decimals_that_do_not_fit_are_refused),
         CASE(sqlite_stores_few_kinds_of_values),
+        CASE(mariadb_keeps_times_of_four_digit_years_and_finite_numbers),
+        CASE(what_is_too_long_for_a_varchar_is_a_text),
         CASE(lookups_escape_what_like_would_interpret),
+        CASE(lookups_of_mariadb_name_their_escape),
         CASE(identities_are_numbered_by_the_engine),
         CASE(identifiers_are_quoted_and_checked),
         CASE(folding_is_that_of_unicode),

@@ -52,11 +52,11 @@ static void doubled_ones_stand_for_themselves(void **state)
 static void quoted_text_and_comments_are_left_alone(void **state)
 {
     (void)state;
-    const cv__dialect *both[] = {&cv__dialect_sqlite, &cv__dialect_postgres};
-    for (size_t i = 0; i < 2; i++) {
-        check(both[i], "'?' '''?' \"?\" \"\"\"?\"", "'?' '''?' \"?\" \"\"\"?\"", 0);
-        check(both[i], "-- ?\n/* ? */ -- ?", "-- ?\n/* ? */ -- ?", 0);
-        check(both[i], "a - b / c", "a - b / c", 0);
+    const cv__dialect *all[] = {&cv__dialect_sqlite, &cv__dialect_postgres, &cv__dialect_mariadb};
+    for (size_t i = 0; i < 3; i++) {
+        check(all[i], "'?' '''?' \"?\" \"\"\"?\"", "'?' '''?' \"?\" \"\"\"?\"", 0);
+        check(all[i], "-- ?\n/* ? */ -- ?", "-- ?\n/* ? */ -- ?", 0);
+        check(all[i], "a - b / c", "a - b / c", 0);
     }
 }
 
@@ -84,6 +84,16 @@ static void comments_nest_in_postgres_only(void **state)
     (void)state;
     check(&cv__dialect_postgres, "/* /* ? */ ? */ ?", "/* /* ? */ ? */ $1", 1);
     check(&cv__dialect_sqlite, "/* /* ? */ ?", "/* /* ? */ ?1", 1);
+}
+
+static void mariadb_has_comments_of_its_own(void **state)
+{
+    (void)state;
+    check(&cv__dialect_mariadb, "a = ? # ?\nAND b = ?", "a = ? # ?\nAND b = ?", 2);
+    check(&cv__dialect_mariadb, "1--? -- ?", "1--? -- ?", 1);
+    check(&cv__dialect_mariadb, "/*!40101 ? */ /*M! ? */ /* ? */", "/*!40101 ? */ /*M! ? */ /* ? */", 2);
+    check(&cv__dialect_mariadb, "`a?` [?] '\\' ?", "`a?` [?] '\\' ?", 2);
+    check(&cv__dialect_sqlite, "# ?", "# ?1", 1);
 }
 
 static void what_is_not_closed_is_a_syntax_error(void **state)
@@ -136,6 +146,7 @@ int main(void)
         CASE(sqlite_quotes_identifiers_in_two_more_ways),
         CASE(postgres_quotes_text_in_two_more_ways),
         CASE(comments_nest_in_postgres_only),
+        CASE(mariadb_has_comments_of_its_own),
         CASE(what_is_not_closed_is_a_syntax_error),
         CASE(numbered_ones_are_refused),
         CASE(their_number_is_limited),

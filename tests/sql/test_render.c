@@ -1,4 +1,4 @@
-/* The renderer: identifiers are quoted, values are placeholders, every node has its text on both engines. */
+/* The renderer: identifiers are quoted, values are placeholders, every node has its text on every engine. */
 #include "sql/expr.h"
 #include "test.h"
 
@@ -155,6 +155,26 @@ static void joins_order_and_slices(void **state)
                         " ORDER BY \"t1\".\"na\"\"me\" NULLS LAST, \"t1\".\"na\"\"me\" DESC LIMIT ?1 OFFSET ?2");
 }
 
+static void where_nulls_go_is_said_by_a_test_where_there_is_no_word(void **state)
+{
+    cv_arena *arena = *state;
+    const cv__expr *a = cv__expr_column(arena, 0, "a");
+    const cv__order orders[] = {{a, false, true}, {a, true, true}, {a, true, false}};
+    const cv__select select = {.columns = &a,
+                               .column_count = 1,
+                               .tables = &books,
+                               .table_count = 1,
+                               .orders = orders,
+                               .order_count = 3,
+                               .limit_param = 1};
+    cv_buf out;
+    cv_buf_init_arena(&out, arena, 0);
+    cv__render_select(&out, &cv__dialect_mariadb, &select);
+    assert_string_equal(out.data,
+                        "SELECT \"t0\".\"a\" FROM \"books\" AS \"t0\" ORDER BY \"t0\".\"a\" IS NULL, \"t0\".\"a\", "
+                        "\"t0\".\"a\" IS NULL DESC, \"t0\".\"a\" DESC, \"t0\".\"a\" DESC LIMIT ?");
+}
+
 static void subqueries(void **state)
 {
     cv_arena *arena = *state;
@@ -186,6 +206,9 @@ static void inserts_and_updates(void **state)
     cv_buf_clear(&out);
     cv__render_insert(&out, &cv__dialect_postgres, &(cv__insert_statement){.table = "t", .row_count = 1});
     assert_string_equal(out.data, "INSERT INTO \"t\" DEFAULT VALUES");
+    cv_buf_clear(&out);
+    cv__render_insert(&out, &cv__dialect_mariadb, &(cv__insert_statement){.table = "t", .row_count = 1});
+    assert_string_equal(out.data, "INSERT INTO \"t\" () VALUES ()");
     cv_buf_clear(&out);
     cv__render_insert(
         &out, &cv__dialect_sqlite,
@@ -259,6 +282,7 @@ int main(void)
         TEST(groups_stand_in_parentheses),
         TEST(long_lists_become_shallow_trees),
         TEST(joins_order_and_slices),
+        TEST(where_nulls_go_is_said_by_a_test_where_there_is_no_word),
         TEST(subqueries),
         TEST(inserts_and_updates),
         TEST(what_rules_out_missing_rows),
