@@ -165,10 +165,22 @@ static void free_reader(cv_ctx *cx, cv_changes *changes)
     free(failure);
 }
 
+static int open_in_driver(cv_ctx *cx, cv_db *db, const cv_changes_options *options, cv_changes **ret_changes)
+{
+    const cv__changes_driver *driver = db->driver->changes;
+    if (!driver->holds_writer)
+        return driver->open(cx, db->shared, options, ret_changes);
+    cv__conn *conn;
+    CV_TRY(cv__db_hold(cx, db, CV__WRITER, &conn));
+    int rc = driver->open(cx, db->shared, options, ret_changes);
+    cv__db_let_go(cx, conn);
+    return rc;
+}
+
 static int open_reader(cv_ctx *cx, cv_db *db, const cv_changes_options *options, cv_changes **ret_changes)
 {
     cv_changes *changes = NULL;
-    CV_TRY(db->driver->changes->open(cx, db->shared, options, &changes));
+    CV_TRY(open_in_driver(cx, db, options, &changes));
     changes->driver = db->driver->changes;
     cv_list_init(&changes->link);
     int rc = copy_tables(cx, changes, options);

@@ -27,6 +27,9 @@ struct cv_changes {
 };
 
 struct cv__changes_driver {
+    /** `open` is called while the caller holds the database's writer: no transaction that writes is under way. */
+    bool holds_writer;
+
     /** Make a reader, connected and at its place: the server has answered that it will tell from there. Options are
      *  complete (defaults filled in; `name` checked, `tables` are in the head already when `next` runs, but not yet in
      *  `open`). Errors as cv_changes_open; nothing is left behind then. Suspends. */

@@ -275,6 +275,7 @@ void cv__sqlite_disconnect(cv__conn *head)
     cv__sqlite_turn_done(conn);
     sqlite3_close(conn->db);
     cv__sqlite_record_done(&conn->record);
+    cv__sqlite_capture_done(&conn->capture);
     cv__sqlite_vfs_free(conn);
     free(conn);
 }

@@ -30,4 +30,5 @@ const cv__driver cv__driver_sqlite = {
     .writes = cv__sqlite_writes,
     .statement_counters = cv__sqlite_statement_counters,
     .health = cv__sqlite_health,
+    .changes = &cv__changes_sqlite,
 };

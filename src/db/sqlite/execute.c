@@ -153,7 +153,7 @@ static int run_writing(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_statement *
 {
     cv__sqlite_mark mark = cv__sqlite_record_mark(conn);
     int rc = write_rows(cx, conn, statement, wanted);
-    cv__sqlite_record_statement(cx, conn, mark);
+    cv__sqlite_record_statement(cx, conn, mark, rc == 0 ? wanted->sql : CV_STR(""));
     if (rc == 0)
         cv__sqlite_look_at_log(cx, conn);
     return rc;

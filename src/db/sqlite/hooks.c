@@ -291,12 +291,14 @@ static void on_preupdate(void *arg, sqlite3 *db, int op, const char *database, c
                                     .old_rowid = old_rowid});
     if (watches->change_count > 0)
         keep_change(watches, &conn->record, op_of(op), table, old_rowid, new_rowid);
+    if (cv__sqlite_log_is_wanted(conn->shared->log))
+        cv__sqlite_capture_row(conn, op, table);
 }
 
 /* Watches may begin in the middle of a transaction: then the first batch has what comes from then on. */
 static void install(cv__sqlite_conn *conn)
 {
-    bool wanted = conn->shared->watches->count > 0;
+    bool wanted = conn->shared->watches->count > 0 || cv__sqlite_log_is_wanted(conn->shared->log);
     if (wanted == conn->record.installed)
         return;
     sqlite3_preupdate_hook(conn->db, wanted ? on_preupdate : NULL, conn);
@@ -307,6 +309,7 @@ cv__sqlite_mark cv__sqlite_record_mark(cv__sqlite_conn *conn)
 {
     install(conn);
     return (cv__sqlite_mark){.count = conn->record.count,
+                             .captured = conn->capture.count,
                              .total_changes = conn->record.installed ? sqlite3_total_changes64(conn->db) : 0,
                              .in_transaction = conn->head.in_transaction};
 }
@@ -315,15 +318,18 @@ void cv__sqlite_record_undo(cv__sqlite_conn *conn, cv__sqlite_mark mark)
 {
     if (conn->record.count > mark.count)
         conn->record.count = mark.count;
+    cv__sqlite_capture_undo(conn, mark.captured);
 }
 
 /* A statement that was undone has counted no change. One with OR FAIL has, and keeps them. */
-void cv__sqlite_record_statement(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_mark mark)
+void cv__sqlite_record_statement(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_mark mark, cv_str sql)
 {
     if (!conn->record.installed)
         return;
     if (sqlite3_total_changes64(conn->db) == mark.total_changes)
         cv__sqlite_record_undo(conn, mark);
+    if (sql.len > 0)
+        cv__sqlite_capture_schema(conn, sql);
     if (!sqlite3_get_autocommit(conn->db))
         return;
     if (mark.in_transaction)
@@ -339,22 +345,23 @@ void cv__sqlite_record_savepoint(cv__sqlite_conn *conn, int level)
         return;
     if ((size_t)level >= record->mark_count) {
         size_t count = (size_t)level * 2 + 4;
-        size_t *grown = realloc(record->marks, count * sizeof *grown);
+        cv__sqlite_mark *grown = realloc(record->marks, count * sizeof *grown);
         if (!grown) {
             record->incomplete = true;
+            conn->capture.lost = true;
             return;
         }
         memset(grown + record->mark_count, 0, (count - record->mark_count) * sizeof *grown);
         record->marks = grown;
         record->mark_count = count;
     }
-    record->marks[level] = record->count;
+    record->marks[level] = (cv__sqlite_mark){.count = record->count, .captured = conn->capture.count};
 }
 
 void cv__sqlite_record_rollback_to(cv__sqlite_conn *conn, int level)
 {
     if (level >= 0 && (size_t)level < conn->record.mark_count)
-        cv__sqlite_record_undo(conn, (cv__sqlite_mark){.count = conn->record.marks[level]});
+        cv__sqlite_record_undo(conn, conn->record.marks[level]);
 }
 
 void cv__sqlite_record_committed(cv_ctx *cx, cv__sqlite_conn *conn)
@@ -362,6 +369,7 @@ void cv__sqlite_record_committed(cv_ctx *cx, cv__sqlite_conn *conn)
     cv__sqlite_record *record = &conn->record;
     if ((record->count > 0 || record->incomplete) && conn->shared->watches->change_count > 0)
         hand_on(cx, conn->shared->watches, record);
+    cv__sqlite_capture_committed(conn);
     cv__sqlite_record_forget(conn);
 }
 
@@ -369,6 +377,8 @@ void cv__sqlite_record_forget(cv__sqlite_conn *conn)
 {
     conn->record.count = 0;
     conn->record.incomplete = false;
+    cv__sqlite_capture_undo(conn, 0);
+    conn->capture.lost = false;
 }
 
 void cv__sqlite_record_done(cv__sqlite_record *record)

@@ -25,21 +25,22 @@ typedef struct cv__sqlite_record {
     cv_sqlite_change *changes;
     size_t count, capacity;
     bool incomplete;
-    size_t *marks; /* of savepoints, by level */
+    struct cv__sqlite_mark *marks; /* of savepoints, by level */
     size_t mark_count;
     bool installed; /* the hook is */
 } cv__sqlite_record;
 
 /** A place in the record, to go back to. */
 typedef struct cv__sqlite_mark {
-    size_t count;
+    size_t count, captured; /* changes recorded, and rows captured for change streams */
     int64_t total_changes;
     bool in_transaction;
 } cv__sqlite_mark;
 
-/** Before a statement that writes, and after it, whatever its result. Does not suspend. */
+/** Before a statement that writes, and after it, whatever its result; `sql` is empty when it has failed. Does not
+ *  suspend. */
 cv__sqlite_mark cv__sqlite_record_mark(cv__sqlite_conn *conn);
-void cv__sqlite_record_statement(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_mark mark);
+void cv__sqlite_record_statement(cv_ctx *cx, cv__sqlite_conn *conn, cv__sqlite_mark mark, cv_str sql);
 
 /** What was done since is undone. */
 void cv__sqlite_record_undo(cv__sqlite_conn *conn, cv__sqlite_mark mark);

@@ -146,8 +146,9 @@ int cv__sqlite_open(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
     if (!shared)
         return cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     shared->watches = cv__sqlite_watches_new();
-    int rc = shared->watches ? take_given(cx, options, shared)
-                             : cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
+    shared->log = cv__sqlite_log_new();
+    int rc = shared->watches && shared->log ? take_given(cx, options, shared)
+                                            : cv_fail(cx, CV_E_NOMEM, "could not open the database: out of memory");
     if (rc == 0)
         rc = take_url_options(cx, url->query, shared);
     if (rc == 0)
@@ -169,6 +170,7 @@ void cv__sqlite_close(void *arg)
     cv__sqlite_shared *shared = arg;
     cv__sqlite_mode_done(shared);
     cv__sqlite_watches_close(shared->watches);
+    cv__sqlite_log_close(shared->log);
     cv__sqlite_checkpointer_close(shared->checkpointer);
     free(shared->path);
     free(shared);

@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_SQLITE_SQLITE_H
 
 #include "db/db_driver.h"
+#include "db/sqlite/changes.h"
 #include "db/sqlite/checkpoint.h"
 #include "db/sqlite/hooks.h"
 #include "db/sqlite/settings.h"
@@ -30,6 +31,7 @@ typedef struct cv__sqlite_shared {
     int64_t busy_timeout_ms, cache_kib, connect_timeout_ms;
     size_t max_connections, statement_cache;
     cv__sqlite_watches *watches;
+    cv__sqlite_log *log; /* of committed changes, for change streams */
     int64_t checkpoint_pages, wal_limit_bytes;
     cv__sqlite_checkpointer *checkpointer;
     cv__statement_counters statements;
@@ -66,8 +68,9 @@ struct cv__sqlite_conn {
     int64_t lock_wait_began_ns;
     /* of the call under way on a lane, where `cx` is NULL: */
     bool on_lane;
-    atomic_bool stop_on_lane; /* deadline or cancellation: end soon */
-    cv__sqlite_record record; /* of changes, for those who watch */
+    atomic_bool stop_on_lane;   /* deadline or cancellation: end soon */
+    cv__sqlite_record record;   /* of changes, for those who watch */
+    cv__sqlite_capture capture; /* of rows, for change streams */
 };
 
 /** A prepared statement with its cursor: a statement in use is prepared a second time rather than shared. */
@@ -216,6 +219,10 @@ void cv__sqlite_result(sqlite3_context *out, const cv_value *value);
 
 /** Decode the row on which the statement stands. CV_E_TYPE, naming the column. */
 int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value *cells);
+
+/** A value as it is stored, as one of the column's type; what is not of that type, or cannot be read, stays as it is.
+ *  Views into the value; arrays and ranges are made in the arena. CV_E_NOMEM, without a story. */
+CV_CHECKED int cv__sqlite_value_as(cv_arena *arena, cv_value stored, const cv__column_type *type, cv_value *ret_value);
 
 /** See cv__driver. */
 /* --- health.c --- */

@@ -336,3 +336,76 @@ int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value 
     }
     return 0;
 }
+
+/* ---- values without a statement ---- */
+
+static bool decimal_as(cv_value stored, const cv__column_type *type, cv_value *cell)
+{
+    cv_decimal decimal;
+    bool scaled = type->digits > 0 && type->digits <= CV__SCALED_DIGITS;
+    if (scaled)
+        return stored.type == CV_TYPE_I64 && cv_decimal_from_scaled(stored.as.i64, type->places, &decimal) == 0 &&
+               (*cell = cv_value_decimal(decimal), true);
+    if (stored.type != CV_TYPE_TEXT || cv_decimal_from_key(stored.as.text, &decimal) < 0)
+        return false;
+    cv_decimal at_scale;
+    bool rounds = type->digits && cv_decimal_round(decimal, type->places, &at_scale) == 0;
+    *cell = cv_value_decimal(rounds ? at_scale : decimal);
+    return true;
+}
+
+static bool uuid_as(cv_value stored, cv_value *cell)
+{
+    cv_uuid uuid;
+    if (stored.type != CV_TYPE_BYTES || stored.as.bytes.len != sizeof uuid.bytes)
+        return false;
+    memcpy(uuid.bytes, stored.as.bytes.ptr, sizeof uuid.bytes);
+    *cell = cv_value_uuid(uuid);
+    return true;
+}
+
+static int packed_as(cv_arena *arena, cv_value stored, const cv__column_type *type, cv_value *cell)
+{
+    if (stored.type != CV_TYPE_TEXT)
+        return CV_E_TYPE;
+    return type->type == CV_TYPE_ARRAY ? cv__array_parse(arena, stored.as.text, type->element, type->bits, cell)
+                                       : cv__range_parse(arena, stored.as.text, type->element, type->bits, cell);
+}
+
+static bool simple_as(cv_value stored, const cv__column_type *type, cv_value *cell)
+{
+    switch (type->type) {
+    case CV_TYPE_BOOL:
+    case CV_TYPE_TIME:
+    case CV_TYPE_DATE:
+        return stored.type == CV_TYPE_I64 && decode_integer_kinds(stored.as.i64, type->type, cell);
+    case CV_TYPE_F64:
+        *cell = cv_value_f64((double)stored.as.i64);
+        return stored.type == CV_TYPE_I64;
+    case CV_TYPE_DECIMAL:
+        return decimal_as(stored, type, cell);
+    case CV_TYPE_JSON:
+        *cell = cv_value_json((cv_json){stored.as.text});
+        return stored.type == CV_TYPE_TEXT;
+    case CV_TYPE_UUID:
+        return uuid_as(stored, cell);
+    default:
+        return false;
+    }
+}
+
+int cv__sqlite_value_as(cv_arena *arena, cv_value stored, const cv__column_type *type, cv_value *ret_value)
+{
+    cv_value cell;
+    bool typed;
+    if (stored.type != CV_TYPE_NULL && (type->type == CV_TYPE_ARRAY || type->type == CV_TYPE_RANGE)) {
+        int rc = packed_as(arena, stored, type, &cell);
+        if (rc == CV_E_NOMEM || rc == CV_E_LIMIT)
+            return CV_E_NOMEM;
+        typed = rc == 0;
+    } else {
+        typed = stored.type != CV_TYPE_NULL && simple_as(stored, type, &cell);
+    }
+    *ret_value = typed ? cell : stored;
+    return 0;
+}
