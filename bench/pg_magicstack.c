@@ -172,6 +172,7 @@ int main(int argc, char **argv)
     const bench_query *q = argc == 5 ? find_query(argv[2]) : NULL;
     cv_ctx *cx;
     cv_db *db;
+    cv_tune_heap(); /* as cv_main does */
     if (!q || cv_runtime_new(NULL, &cx) < 0)
         return 2;
     size_t fibers = (size_t)atoi(argv[4]);

@@ -39,6 +39,13 @@ CV_API CV_CHECKED int cv_runtime_new(const cv_runtime_options *options, cv_ctx *
  * allowed. Only from the main context. */
 CV_API void cv_runtime_free(cv_ctx *main);
 
+/** Let the process keep up to 8 MiB of the memory that it frees at the end of its heap, and take blocks below 1 MiB
+ * from there, where glibc would give the one back from 128 KiB on and map the others one by one: results of queries are
+ * made and freed all the time. cv_main does it first; a program without cv_main may, before it starts threads. Nothing
+ * happens where the environment sets glibc's own (GLIBC_TUNABLES, MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_), and
+ * with another C library. Does not suspend. */
+CV_API void cv_tune_heap(void);
+
 /** The monotonic clock (or the simulated one) of the context's runtime, nanoseconds; without a runtime the system's. */
 CV_API int64_t cv_now_ns(const cv_ctx *cx);
 

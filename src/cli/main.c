@@ -149,6 +149,7 @@ static void remember_start(cv_app *app, int argc, char **argv)
 
 int cv_main(cv_app *app, int argc, char **argv)
 {
+    cv_tune_heap();
     remember_start(app, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not the end of the process */
     int rc = run(app, argc, argv);
