@@ -237,6 +237,7 @@ struct cv__driver {
 
 extern const cv__driver cv__driver_sqlite;
 extern const cv__driver cv__driver_postgres;
+extern const cv__driver cv__driver_mariadb;
 
 /** The driver of a URL scheme, or NULL. */
 const cv__driver *cv__driver_for_scheme(const char *scheme);

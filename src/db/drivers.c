@@ -7,6 +7,8 @@ static const struct {
     {"sqlite", &cv__driver_sqlite},
     {"postgres", &cv__driver_postgres},
     {"postgresql", &cv__driver_postgres},
+    {"mariadb", &cv__driver_mariadb},
+    {"mysql", &cv__driver_mariadb},
 };
 
 const cv__driver *cv__driver_for_scheme(const char *scheme)

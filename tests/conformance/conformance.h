@@ -12,7 +12,7 @@
 #include <covet/transaction.h>
 
 typedef struct suite {
-    const char *engine; /* "sqlite", "sqlite-memory", "postgresql", "pgbouncer" */
+    const char *engine; /* "sqlite", "sqlite-memory", "postgresql", "pgbouncer", "mariadb" */
     char url[512];
     cv_ctx *cx;
     cv_db *db; /* the context's default; at most four connections; books and pages are empty */

@@ -1,10 +1,11 @@
 /* One suite for every engine: the cases of cases.h, unchanged, on the engine that is named.
  *
- *     test_conformance ENGINE      sqlite, sqlite-memory, postgresql, pgbouncer; TAP on stdout
+ *     test_conformance ENGINE      sqlite, sqlite-memory, postgresql, pgbouncer, mariadb; TAP on stdout
  *
  * A case that the engine cannot do by its table (covet/engine.h) is skipped, and only that. */
 #include "conformance.h"
 #include "folder.h"
+#include "mariadb_server.h"
 #include "postgres_server.h"
 
 #define NOTHING -1
@@ -20,7 +21,7 @@ static const struct {
 };
 #define CASE_COUNT (sizeof cases / sizeof cases[0])
 
-static char folder[64], postgres_url[TEST_URL_BYTES];
+static char folder[64], postgres_url[TEST_URL_BYTES], mariadb_url[TEST_MARIADB_URL_BYTES];
 static suite s;
 
 static void drop_tables(void)
@@ -131,6 +132,8 @@ static bool find_engine(const char *engine)
         return find_pooled();
     else if (strcmp(engine, "postgresql") == 0 && test_database_create("conformance", postgres_url))
         snprintf(s.url, sizeof s.url, "%s", postgres_url);
+    else if (strcmp(engine, "mariadb") == 0 && test_mariadb_create("conformance", mariadb_url))
+        snprintf(s.url, sizeof s.url, "%s", mariadb_url);
     return s.url[0] != '\0';
 }
 
@@ -148,6 +151,8 @@ int main(int argc, char **argv)
     int failed = cmocka_run_group_tests_name(argv[1], tests, NULL, NULL);
     if (postgres_url[0])
         test_database_drop(postgres_url);
+    if (mariadb_url[0])
+        test_mariadb_drop(mariadb_url);
     test_folder_remove(folder);
     return failed;
 }

@@ -1,0 +1,53 @@
+/* The table of the MariaDB driver. */
+#include "db/mariadb/mariadb.h"
+
+static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
+{
+    cv__my_shared *shared;
+    CV_TRY(cv__my_shared_new(cx, url, options, &shared));
+    *ret_shared = shared;
+    return 0;
+}
+
+static void close_database(void *shared)
+{
+    cv__my_shared_free(shared);
+}
+
+static const cv__statement_counters *statement_counters(const void *shared)
+{
+    const cv__my_shared *database = shared;
+    return &database->statements;
+}
+
+const cv__driver cv__driver_mariadb = {
+    .name = "mariadb",
+    .dialect = &cv__dialect_mariadb,
+    .capabilities = CV__CAN(SESSIONS) | CV__CAN(CONCURRENT_WRITERS) | CV__CAN(ISOLATION_LEVELS) |
+                    CV__CAN(STRICT_TYPES) | CV__CAN(EXACT_NUMBERS) | CV__CAN(NUL_IN_TEXT) | CV__CAN(UTF8_CHECKED) |
+                    CV__CAN(CONSTRAINT_NAMES) | CV__CAN(TIME_ZONES) | CV__CAN(INSERT_IDS),
+    .default_readers = 10,
+    .default_writers = 0,
+    .open = open_database,
+    .close = close_database,
+    .connect = cv__my_connect,
+    .disconnect = cv__my_disconnect,
+    .reset = cv__my_reset,
+    .is_clean = cv__my_is_clean,
+    .is_alive = cv__my_is_alive,
+    .ping = cv__my_ping,
+    .sever = cv__my_sever,
+    .detach = cv__my_detach,
+    .attach = cv__my_attach,
+    .execute = cv__my_execute,
+    .fetch = cv__my_fetch,
+    .finish = cv__my_finish,
+    .begin = cv__my_begin,
+    .commit = cv__my_commit,
+    .rollback = cv__my_rollback,
+    .savepoint = cv__my_savepoint,
+    .release = cv__my_release,
+    .rollback_to = cv__my_rollback_to,
+    .statement_counters = statement_counters,
+    .health = cv__my_health,
+};

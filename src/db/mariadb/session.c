@@ -1,0 +1,135 @@
+/* The session: how it starts, and how it gets back to that state for the next borrower.
+ *
+ * Setting everything back makes the server forget its prepared statements, too, so it is done only after statements
+ * whose text hints at a change of the session: SET, USE, locks with names, temporary tables, variables. What a
+ * procedure on the server changes without such a word in the statement is seen by CALL. */
+#include "db/mariadb/mariadb.h"
+
+#include <strings.h>
+
+#define SQL_MODE                                                                                                       \
+    "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,"  \
+    "PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY"
+
+/* The texts of errors are read: they have to be English. A reader who takes his time does not end his statement. */
+#define COMMON "SET sql_mode='" SQL_MODE "', lc_messages='en_US', net_write_timeout=600, "
+
+#define MARIADB_SESSION                                                                                                \
+    COMMON "collation_connection='utf8mb4_nopad_bin', tx_isolation='READ-COMMITTED'"                                   \
+           "/*M!101108 , innodb_snapshot_isolation=ON */"
+#define MYSQL_SESSION COMMON "collation_connection='utf8mb4_0900_bin', transaction_isolation='READ-COMMITTED'"
+
+int cv__my_session_start(cv_ctx *cx, cv__my_conn *conn)
+{
+    char sql[640];
+    const char *read_only = !conn->shared->read_only ? ""
+                            : conn->is_mysql         ? ", transaction_read_only=ON"
+                                                     : ", tx_read_only=ON";
+    snprintf(sql, sizeof sql, "%s, time_zone='%s'%s", conn->is_mysql ? MYSQL_SESSION : MARIADB_SESSION,
+             conn->shared->time_zone, read_only);
+    conn->touched = false;
+    return cv__my_command(cx, conn, sql);
+}
+
+static int reset_cont(cv__my_conn *conn, int events)
+{
+    return mysql_reset_connection_cont(&conn->call.number, conn->my, events);
+}
+
+/* The server forgets what it had prepared, and so do we. */
+static int set_back(cv_ctx *cx, cv__my_conn *conn)
+{
+    CV_TRY(cv__wait_check(cx, "set a session back"));
+    conn->commanding = true;
+    int rc = cv__my_drive(cx, conn, mysql_reset_connection_start(&conn->call.number, conn->my), reset_cont);
+    conn->commanding = false;
+    CV_TRY(rc);
+    if (conn->call.number != 0)
+        return cv__my_lost(cx, conn);
+    cv__statement_cache_clear(&conn->statements);
+    CV_TRY(cv__my_close_stale(cx, conn));
+    return cv__my_session_start(cx, conn);
+}
+
+/* The rows of all cursors go; those whose rows are in memory stay readable until they are finished. */
+int cv__my_reset(cv_ctx *cx, cv__conn *base)
+{
+    cv__my_conn *conn = cv__my_conn_of(base);
+    int rc = 0;
+    if (conn->live || base->in_transaction)
+        rc = cv__my_rollback(cx, base);
+    if (rc == 0 && conn->touched)
+        rc = set_back(cx, conn);
+    if (rc < 0 || conn->swollen)
+        base->broken = true;
+    return rc;
+}
+
+bool cv__my_is_clean(const cv__conn *base)
+{
+    const cv__my_conn *conn = (const cv__my_conn *)(const void *)base;
+    return !base->broken && !base->in_transaction && !conn->live && !conn->touched && !conn->swollen;
+}
+
+/* --- what touches the session --- */
+
+static cv_str skip_comments(cv_str text)
+{
+    for (;;) {
+        text = cv_str_trim(text);
+        const char *end = cv_str_starts_with(text, CV_STR("--")) || cv_str_starts_with(text, CV_STR("#")) ? "\n"
+                          : cv_str_starts_with(text, CV_STR("/*"))                                        ? "*/"
+                                                                                                          : NULL;
+        if (!end && cv_str_starts_with(text, CV_STR("("))) {
+            text = cv_str_sub(text, 1, text.len);
+            continue;
+        }
+        if (!end)
+            return text;
+        ptrdiff_t at = cv_str_find(text, cv_str_of(end));
+        text = at < 0 ? cv_str_sub(text, text.len, text.len) : cv_str_sub(text, (size_t)at + strlen(end), text.len);
+    }
+}
+
+static bool is_letter(char c)
+{
+    return (c | 0x20) - 'a' + 0u < 26u || c == '_';
+}
+
+static bool begins_with_word(cv_str text, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len >= len && strncasecmp(text.ptr, word, len) == 0 && (text.len == len || !is_letter(text.ptr[len]));
+}
+
+bool cv__my_begins_with(cv_str sql, const char *word)
+{
+    return begins_with_word(skip_comments(sql), word);
+}
+
+static bool contains(cv_str text, const char *word)
+{
+    size_t len = strlen(word);
+    for (size_t i = 0; i + len <= text.len; i++)
+        if (strncasecmp(text.ptr + i, word, len) == 0)
+            return true;
+    return false;
+}
+
+bool cv__my_touches_session(cv_str sql)
+{
+    static const char *const commands[] = {"SET",   "USE",  "LOCK",    "UNLOCK",  "PREPARE", "EXECUTE",
+                                           "CALL",  "DO",   "HANDLER", "DECLARE", "BEGIN",   "START",
+                                           "FLUSH", "LOAD", "INSTALL", "XA"};
+    static const char *const words[] = {"get_lock", "temporary", ":=", "@@", "into @", "setval", "last_insert_id("};
+    cv_str text = skip_comments(sql);
+    if (text.len != cv_str_trim(sql).len && contains(sql, "/*!"))
+        return true;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (begins_with_word(text, commands[i]))
+            return true;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (contains(text, words[i]))
+            return true;
+    return false;
+}
