@@ -7,6 +7,8 @@ static void ten_thousand_wait_and_are_served_in_order(void **state)
 {
     pool_test *t = *state;
     static borrower list[MANY];
+    if (TEST_UNDER_TSAN)
+        skip();
     t->options.max_connections = 50;
     t->options.acquire_timeout_ms = 3600000;
     pool_test_start(t);

@@ -346,6 +346,8 @@ static void processes_that_start_on_a_new_file_at_once_all_succeed(void **state)
 {
     db_test *t = *state;
     enum { PROCESSES = 8, ROUNDS = 5 };
+    if (TEST_UNDER_TSAN)
+        skip();
     for (int round = 0; round < ROUNDS; round++) {
         int go[2], status;
         pid_t pids[PROCESSES];

@@ -26,7 +26,8 @@ typedef struct watched_vfs {
     sqlite3_vfs head, *system;
     pthread_t loop;
     atomic_int on_loop[WATCHED_CALLS], off_loop[WATCHED_CALLS];
-    int (*before)(struct watched_vfs *vfs, watched_call call); /* a code of SQLite: 0 goes on; on the loop or off it */
+    int (*_Atomic before)(struct watched_vfs *vfs,
+                          watched_call call); /* a code of SQLite: 0 goes on; on the loop or off it */
     void *arg;
 } watched_vfs;
 
@@ -39,7 +40,8 @@ typedef struct watched_file {
 static inline int watched_note(watched_vfs *vfs, watched_call call)
 {
     atomic_fetch_add(pthread_equal(vfs->loop, pthread_self()) ? &vfs->on_loop[call] : &vfs->off_loop[call], 1);
-    return vfs->before ? vfs->before(vfs, call) : SQLITE_OK;
+    int (*before)(watched_vfs *, watched_call) = vfs->before;
+    return before ? before(vfs, call) : SQLITE_OK;
 }
 
 static inline sqlite3_file *watched_real(sqlite3_file *file)

@@ -15,6 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** What ThreadSanitizer cannot do is skipped there: threads after a fork, more than some 7,000 fibers. */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_UNDER_TSAN 1
+#else
+#define TEST_UNDER_TSAN 0
+#endif
+
 /** The call must succeed; otherwise the story of the error is printed. */
 #define assert_ok(cx, expr)                                                                                            \
     do {                                                                                                               \
