@@ -8,6 +8,7 @@
 #include <covet/array.h>
 #include <covet/change.h>
 #include <covet/config.h>
+#include <covet/copy.h>
 #include <covet/ctx.h>
 #include <covet/db.h>
 #include <covet/db_stats.h>

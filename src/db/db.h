@@ -41,6 +41,15 @@ void cv__db_unref(cv_db *db);
 void cv__statement_metrics_start(cv_db *db, const cv_ctx *cx);
 void cv__statement_metrics_stop(cv_db *db);
 
+/** The connection for a statement: that of the context's transaction (`*ret_root`), of the sandbox, or a borrowed one;
+ *  the transaction is at work until it is settled. Suspends. */
+CV_CHECKED int cv__db_take(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql, cv__conn **ret_conn,
+                           struct cv_tx **ret_root);
+
+/** What ran on it has ended with `rc`: note it, and give the connection back when it was borrowed. Returns `rc`, or what
+ *  a sandbox makes of it. */
+CV_CHECKED int cv__db_settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc);
+
 /** The pool that serves a role. */
 cv__pool *cv__db_pool(cv_db *db, cv__conn_role role);
 

@@ -59,6 +59,7 @@ typedef struct cv__statement {
     const cv__row_source *rows;     /* NULL: none; only where the dialect has a row source */
     bool quick;                     /* a read that ends soon and has few rows: it may share a connection with others */
     bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
+    bool bulk;              /* many rows are wanted, each once: any faster way to read them will do */
     bool groupable;                 /* one INSERT, UPDATE or DELETE: it may share its commit with others */
 } cv__statement;
 
@@ -227,6 +228,9 @@ struct cv__driver {
 
     /** Optional. The statements that the server has prepared for this connection, in the context's arena. Suspends. */
     int (*plans)(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
+
+    /** Optional. Bulk (db/copy.h). */
+    const struct cv__copy_driver *copy;
 
     /** Optional. Change streams (db/changes.h). */
     const struct cv__changes_driver *changes;

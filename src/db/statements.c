@@ -83,9 +83,7 @@ size_t cv__tx_cut_streams(struct cv_tx *root, cv__cursor **ret_cursors, size_t m
     return count;
 }
 
-/* The connection for a statement; `*ret_root` is NULL when it was borrowed. */
-static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql, cv__conn **ret_conn,
-                           struct cv_tx **ret_root)
+int cv__db_take(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql, cv__conn **ret_conn, struct cv_tx **ret_root)
 {
     struct cv_tx *root = cv__tx_root(cx, db);
     *ret_root = root;
@@ -99,8 +97,7 @@ static int take_connection(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql
     return 0;
 }
 
-/* The statement has ended with `rc`: note it where it ran. */
-static int settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc)
+int cv__db_settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc)
 {
     if (root)
         cv__tx_work_end(cx, root);
@@ -131,14 +128,14 @@ static int run_alone(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
 {
     cv__conn *conn;
     struct cv_tx *root;
-    CV_TRY(take_connection(cx, db, role, statement->sql, &conn, &root));
+    CV_TRY(cv__db_take(cx, db, role, statement->sql, &conn, &root));
     cv_result result = {0};
     cv__cursor *cursor = NULL;
     cv__conn_note_sql(conn, statement->sql);
     int rc = conn->driver->execute(cx, conn, statement, &result, &cursor);
     if (rc == 0 && cursor)
         rc = read_to_the_end(cx, cursor, &result);
-    rc = settle(cx, db, conn, root, rc);
+    rc = cv__db_settle(cx, db, conn, root, rc);
     if (rc == 0 && ret_result)
         *ret_result = result;
     return rc;
@@ -211,7 +208,7 @@ static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
         if (shared <= 0)
             return shared;
     }
-    CV_TRY(take_connection(cx, db, role, statement->sql, &conn, &root));
+    CV_TRY(cv__db_take(cx, db, role, statement->sql, &conn, &root));
     *ret_stream = (cv__row_stream){.conn = conn, .borrowed = !root && !db->sandbox};
     cv_list_init(&ret_stream->link);
     cv__conn_note_sql(conn, statement->sql);
@@ -226,7 +223,7 @@ static int open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statem
         return root || !db->sandbox ? 0 : keep_in_sandbox(cx, db, ret_stream);
     }
     ret_stream->conn = NULL;
-    return settle(cx, db, conn, root, rc);
+    return cv__db_settle(cx, db, conn, root, rc);
 }
 
 int cv__db_open_rows(cv_ctx *cx, cv_db *db, cv__conn_role role, const cv__statement *statement,

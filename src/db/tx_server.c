@@ -4,10 +4,19 @@
 #include "base/ctx.h"
 #include <covet/fiber.h>
 
+static int fail_copying(cv_ctx *cx)
+{
+    cv_fail(cx, CV_E_STATE, "the connection of the transaction is taken: rows are being copied on it");
+    cv_error_hint(cx, "what a source needs to know is read before; rows that were opened before can be read");
+    return CV_E_STATE;
+}
+
 int cv__tx_check(cv_ctx *cx, const struct cv_tx *root)
 {
     if (root->conn)
         CV_TRY(cv__conn_check(cx, root->conn));
+    if (root->is_copying)
+        return fail_copying(cx);
     if (!root->lost)
         return 0;
     cv_fail(cx, CV_E_TX_ABORTED,

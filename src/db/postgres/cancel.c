@@ -7,7 +7,7 @@
  *
  * Numbers of server processes mean nothing on another server, and behind one address there may be several: what is
  * cancelled must also run what we run. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/copy.h"
 #include <stdlib.h>
 
 /* After a failure, for so long no control connection is made. */
@@ -126,6 +126,8 @@ static int drain(cv_ctx *cx, cv__pg_conn *conn)
 {
     if (conn->live)
         return cv__pg_drop_rows(cx, conn);
+    if (conn->copy)
+        return conn->copy->drain(cx, conn->copy);
     PGresult *failure;
     CV_TRY(cv__pg_read_to_end(cx, conn, &failure));
     bool copy = PQresultStatus(failure) == PGRES_COPY_IN || PQresultStatus(failure) == PGRES_COPY_OUT;

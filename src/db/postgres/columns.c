@@ -155,7 +155,7 @@ static int convert_cells(cv__pg_columns *columns, cv_value *values)
     return 0;
 }
 
-static int fail_cell(cv_ctx *cx, const char *name, int code)
+int cv__pg_fail_cell(cv_ctx *cx, const char *name, int code)
 {
     const char *why = code == CV_E_RANGE ? "the value is beyond what can be held" : cv_error_text(code);
     int rc = cv_fail(cx, code, "cannot read column \"%s\": %s", name, why);
@@ -181,7 +181,7 @@ static int finish_row(cv_ctx *cx, cv__pg_columns *columns, int rc, cv_value *val
 {
     if (rc == 0 && columns->converts)
         rc = convert_cells(columns, values);
-    return rc < 0 ? fail_cell(cx, columns->names[columns->failed], rc) : 1;
+    return rc < 0 ? cv__pg_fail_cell(cx, columns->names[columns->failed], rc) : 1;
 }
 
 int cv__pg_columns_read(cv_ctx *cx, cv__pg_columns *columns, const PGresult *result, int row, cv_value *ret_values)

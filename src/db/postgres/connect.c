@@ -2,7 +2,7 @@
  *
  * libpq would resolve names inside PQconnectStart, and block the loop: it gets an address, with the name beside it,
  * which is what certificates are compared with. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/copy.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
 #include <openssl/ssl.h>
@@ -225,6 +225,8 @@ void cv__pg_disconnect(cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
     cv__pg_cursors_free(conn);
+    if (conn->copy)
+        conn->copy->free(conn->copy);
     cv__pg_hang_up(conn);
     cv__statement_cache_done(&conn->statements);
     cv_buf_done(&conn->stale);

@@ -1,5 +1,5 @@
 /* The table of the PostgreSQL driver. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/copy.h"
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {
@@ -65,4 +65,5 @@ const cv__driver cv__driver_postgres = {
     .health = cv__pg_health,
     .plans = cv__pg_list_plans,
     .notify = &cv__pg_notify,
+    .copy = &cv__copy_postgres,
 };

@@ -72,6 +72,7 @@ typedef struct cv__pg_shared {
 } cv__pg_shared;
 
 typedef struct cv__pg_cursor cv__pg_cursor;
+typedef struct cv__pg_copy cv__pg_copy;
 typedef struct cv__pg_sharing cv__pg_sharing;
 typedef struct cv__pg_control cv__pg_control;
 typedef struct cv__pg_listener cv__pg_listener;
@@ -94,6 +95,7 @@ typedef struct cv__pg_conn {
     cv_link cursors;     /* all that are open */
     cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */
     size_t kept_bytes;   /* rows of cursors in memory */
+    cv__pg_copy *copy;   /* rows are being copied: nothing else can be sent; see copy.h */
     bool pooled;         /* a transaction pooler is in between: the next transaction may be in another session */
     bool touched;        /* session settings may differ from those after connect */
     bool checks_client;  /* the server looks for our hang-up while it works */
@@ -174,6 +176,10 @@ int cv__pg_lost(cv_ctx *cx, cv__pg_conn *conn);
  *  command tag of the last one. The wire must be ready. Suspends. */
 CV_CHECKED int cv__pg_command(cv_ctx *cx, cv__pg_conn *conn, const char *sql, char *ret_tag);
 #define CV__PG_TAG_BYTES 64
+
+/** Wait until the server has sent something, and take it in; a statement whose time is over is cancelled. Errors as
+ * above. Suspends. */
+CV_CHECKED int cv__pg_wait_input(cv_ctx *cx, cv__pg_conn *conn);
 
 /** Make the wire ready for a statement: the rest of a live cursor is read into memory, statements that left the cache
  *  are deallocated. CV_E_LIMIT when the rows are too many. Suspends. */
@@ -325,6 +331,9 @@ CV_CHECKED int cv__pg_prepared_need(cv_ctx *cx, cv__pg_conn *conn, const cv__sta
 /** Take a statement out of the cache and, by and by, off the server. One in use is freed by its last user. */
 void cv__pg_prepared_forget(cv__pg_conn *conn, cv__pg_prepared *prepared);
 
+/** Note how the statement that is sent begins, to be found when it is to be cancelled. */
+void cv__pg_note_running(cv__pg_conn *conn, cv_str sql);
+
 CV_CHECKED int cv__pg_execute(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, cv_result *ret_result,
                               cv__cursor **ret_cursor);
 
@@ -405,6 +414,9 @@ CV_CHECKED int cv__pg_columns_read(cv_ctx *cx, cv__pg_columns *columns, const PG
 /** The same of a row that is kept at `row`. */
 CV_CHECKED int cv__pg_columns_read_kept(cv_ctx *cx, cv__pg_columns *columns, const char *row, cv_value *ret_values);
 
+/** Tell why a cell of the column could not be decoded. Returns the code. */
+int cv__pg_fail_cell(cv_ctx *cx, const char *name, int code);
+
 void cv__pg_columns_done(cv__pg_columns *columns);
 
 /* --- cursor.c --- */
@@ -428,6 +440,13 @@ void cv__pg_cursor_free(cv__pg_cursor *cursor);
 
 /** Free all cursors of a connection that is going away. */
 void cv__pg_cursors_free(cv__pg_conn *conn);
+
+/* --- copy_out.c --- */
+
+/** Run a query as COPY, for many rows. 1, and nothing has happened, when it is none that can be copied. The wire must be
+ *  ready. Suspends. */
+CV_CHECKED int cv__pg_copy_out_open(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement,
+                                    cv__cursor **ret_cursor);
 
 /* --- transaction.c --- */
 

@@ -224,13 +224,23 @@ static int run(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, PG
     return start(cx, conn, statement, ret_first, &again);
 }
 
-static void note_running(cv__pg_conn *conn, cv_str sql)
+void cv__pg_note_running(cv__pg_conn *conn, cv_str sql)
 {
     size_t len = 0;
     while (len < sql.len && len < sizeof conn->running - 1 && (signed char)sql.ptr[len] > 0)
         len++;
     memcpy(conn->running, sql.ptr, len);
     conn->running[len] = '\0';
+}
+
+static int open_bulk(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, cv__cursor **ret_cursor)
+{
+    int rc = 0;
+    CV_SCOPE(cx)
+    {
+        rc = cv__pg_copy_out_open(cx, conn, statement, ret_cursor);
+    }
+    return rc;
 }
 
 int cv__pg_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, cv_result *ret_result,
@@ -241,7 +251,12 @@ int cv__pg_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, c
     int rc = 0;
     CV_TRY(cv__pg_check_session(cx, conn, statement->sql));
     CV_TRY(cv__pg_make_ready(cx, conn));
-    note_running(conn, statement->sql);
+    if (statement->bulk) {
+        rc = open_bulk(cx, conn, statement, ret_cursor);
+        if (rc <= 0)
+            return rc;
+    }
+    cv__pg_note_running(conn, statement->sql);
     CV_SCOPE(cx)
     {
         rc = run(cx, conn, statement, &first);

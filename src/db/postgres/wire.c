@@ -45,6 +45,11 @@ static int wait_socket(cv_ctx *cx, cv__pg_conn *conn, bool unsent)
     return 0;
 }
 
+int cv__pg_wait_input(cv_ctx *cx, cv__pg_conn *conn)
+{
+    return wait_socket(cx, conn, false);
+}
+
 /* How often in a row more rows are taken from the socket without waiting for it, which lets other fibers run. */
 enum { DIRECT_READS = 8 };
 
@@ -264,6 +269,11 @@ int cv__pg_make_ready(cv_ctx *cx, cv__pg_conn *conn)
     if (conn->base.broken)
         return cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to PostgreSQL is not usable any more");
     CV_TRY(cv__wait_check(cx, "run a statement"));
+    if (conn->copy) {
+        cv_fail(cx, CV_E_STATE, "the connection is taken: rows are being copied on it");
+        cv_error_hint(cx, "a sink that runs statements copies outside of the transaction");
+        return CV_E_STATE;
+    }
     if (conn->live)
         CV_TRY(cv__pg_keep_rows(cx, conn));
     return deallocate_stale(cx, conn);

@@ -1,3 +1,4 @@
+#include "db/copy.h"
 #include "db/sqlite/sqlite.h"
 
 const cv__driver cv__driver_sqlite = {
@@ -31,4 +32,5 @@ const cv__driver cv__driver_sqlite = {
     .statement_counters = cv__sqlite_statement_counters,
     .health = cv__sqlite_health,
     .changes = &cv__changes_sqlite,
+    .copy = &cv__copy_sqlite,
 };

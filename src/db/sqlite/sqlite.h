@@ -214,6 +214,10 @@ int cv__sqlite_statement_types(cv_ctx *cx, cv__sqlite_statement *statement);
 /** Bind all parameters; a code of ours, with a story. */
 int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, const cv_value *params, size_t count);
 
+/** Bind a value in stored form: a code of SQLite. Decimals, NaN, arrays and ranges are refused before. Texts and bytes
+ *  are not copied. */
+int cv__sqlite_bind_value(sqlite3_stmt *handle, int at, const cv_value *value);
+
 /** Give a value in stored form as the result of a function or column of ours; texts are not copied. */
 void cv__sqlite_result(sqlite3_context *out, const cv_value *value);
 

@@ -42,8 +42,7 @@ static int64_t integer_of(const cv_value *value)
     }
 }
 
-/* A code of SQLite. Decimals and NaN are refused before. */
-static int bind_value(sqlite3_stmt *handle, int at, const cv_value *value)
+int cv__sqlite_bind_value(sqlite3_stmt *handle, int at, const cv_value *value)
 {
     switch (value->type) {
     case CV_TYPE_BOOL:
@@ -135,7 +134,7 @@ int cv__sqlite_bind(cv_ctx *cx, cv__sqlite_conn *conn, sqlite3_stmt *handle, con
             CV_TRY(bind_packed(cx, conn, handle, (int)i + 1, *value));
             continue;
         }
-        int rc = bind_value(handle, (int)i + 1, value);
+        int rc = cv__sqlite_bind_value(handle, (int)i + 1, value);
         if (rc != SQLITE_OK)
             return cv__sqlite_fail(cx, conn, rc, "bind a value");
     }
