@@ -9,8 +9,9 @@
  *         return cv_main(app, argc, argv);
  *     }
  *
- * gives `./bookshop serve`, `migrate`, `makemigrations`, `showmigrations`, `sqlmigrate`, `check`, `routes`, `help`, and
- * the application's own commands. Building never fails at once: the first mistake is kept and reported by cv_main. */
+ * gives `./bookshop serve`, `migrate`, `makemigrations`, `showmigrations`, `sqlmigrate`, `copy`, `check`, `routes`,
+ * `help`, and the application's own commands. Building never fails at once: the first mistake is kept and reported by
+ * cv_main. */
 #ifndef COVET_APP_H
 #define COVET_APP_H
 
@@ -104,11 +105,13 @@ CV_API int cv_main(cv_app *app, int argc, char **argv);
 CV_API CV_CHECKED int cv_app_test_client(cv_ctx *cx, cv_app *app, const char *const *settings,
                                          cv_test_client **ret_client);
 
-/** Progress of long work: a bar on standard error when it is a terminal and --json was not given, nothing otherwise.
- * `total` 0: unknown. Drawn at most ten times a second. */
+/** Progress of long work: a bar on standard error when it is a terminal, drawn at most ten times a second; a line every
+ *  ten seconds when it is none; nothing with --json. `total` 0 or less: unknown. The label is kept by reference. */
 typedef struct cv_progress cv_progress;
 CV_API cv_progress *cv_progress_new(cv_ctx *cx, const cv_app *app, const char *label, int64_t total);
 CV_API void cv_progress_set(cv_progress *progress, int64_t done);
+/** What stands behind the bar, instead of the number done where the total is unknown; cut at 100 bytes. */
+CV_API void cv_progress_note(cv_progress *progress, const char *format, ...) CV_PRINTF(2, 3);
 /** Draw the final state and end the line. NULL is allowed, as above. */
 CV_API void cv_progress_done(cv_progress *progress);
 

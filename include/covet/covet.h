@@ -9,6 +9,8 @@
 #include <covet/change.h>
 #include <covet/config.h>
 #include <covet/copy.h>
+#include <covet/copy_formats.h>
+#include <covet/copy_objects.h>
 #include <covet/ctx.h>
 #include <covet/db.h>
 #include <covet/db_stats.h>

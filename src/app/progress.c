@@ -1,18 +1,23 @@
 #include "app/app.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define BAR_CELLS     30
 #define REDRAW_NS     INT64_C(100000000)
+#define LINE_NS       INT64_C(10000000000)
 #define NS_PER_SECOND INT64_C(1000000000)
 
 struct cv_progress {
     cv_ctx *cx;
     const char *label;
     int64_t total, done, started_ns, drawn_ns;
-    bool visible;
+    int64_t every_ns; /* 0: it is not told */
+    bool is_bar;
+    char note[100];
+    int drawn_cells; /* of the last line, on a terminal */
 };
 
 cv_progress *cv_progress_new(cv_ctx *cx, const cv_app *app, const char *label, int64_t total)
@@ -25,23 +30,52 @@ cv_progress *cv_progress_new(cv_ctx *cx, const cv_app *app, const char *label, i
     progress->cx = cx;
     progress->label = label;
     progress->total = total;
+    progress->is_bar = isatty(STDERR_FILENO);
+    progress->every_ns = cv_app_wants_json(app) ? 0 : progress->is_bar ? REDRAW_NS : LINE_NS;
     progress->started_ns = cv_now_ns(cx);
-    progress->drawn_ns = progress->started_ns - REDRAW_NS;
-    progress->visible = !cv_app_wants_json(app) && isatty(STDERR_FILENO);
+    progress->drawn_ns = progress->started_ns - (progress->is_bar ? REDRAW_NS : 0);
     return progress;
 }
 
-static void draw(cv_progress *progress)
+void cv_progress_note(cv_progress *progress, const char *format, ...)
+{
+    if (!progress || !progress->every_ns)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(progress->note, sizeof progress->note, format, args);
+    va_end(args);
+}
+
+/* "importing [#####     ]  50 %  123 rows  4 s" */
+static int write_state(const cv_progress *progress, char *text, size_t size)
 {
     int64_t seconds = (cv_now_ns(progress->cx) - progress->started_ns) / NS_PER_SECOND;
-    if (progress->total <= 0) {
-        fprintf(stderr, "\r%s: %" PRId64 "  %" PRId64 " s", progress->label, progress->done, seconds);
-    } else {
-        int64_t done = progress->done < progress->total ? progress->done : progress->total;
-        int cells = (int)(done * BAR_CELLS / progress->total);
-        fprintf(stderr, "\r%s [%.*s%*s] %3d %%  %" PRId64 " s", progress->label, cells,
-                "##############################", BAR_CELLS - cells, "", (int)(done * 100 / progress->total), seconds);
-    }
+    const char *gap = *progress->note ? "  " : "";
+    if (progress->total <= 0 && *progress->note)
+        return snprintf(text, size, "%s: %s  %" PRId64 " s", progress->label, progress->note, seconds);
+    if (progress->total <= 0)
+        return snprintf(text, size, "%s: %" PRId64 "  %" PRId64 " s", progress->label, progress->done, seconds);
+    int64_t done = progress->done < progress->total ? progress->done : progress->total;
+    int percent = (int)((double)done * 100 / (double)progress->total), cells = percent * BAR_CELLS / 100;
+    if (!progress->is_bar)
+        return snprintf(text, size, "%s: %d %%%s%s  %" PRId64 " s", progress->label, percent, gap, progress->note,
+                        seconds);
+    return snprintf(text, size, "%s [%.*s%*s] %3d %%%s%s  %" PRId64 " s", progress->label, cells,
+                    "##############################", BAR_CELLS - cells, "", percent, gap, progress->note, seconds);
+}
+
+/* A shorter line covers a longer one with blanks. */
+static void draw(cv_progress *progress)
+{
+    char text[300];
+    int cells = write_state(progress, text, sizeof text);
+    int rest = progress->drawn_cells > cells ? progress->drawn_cells - cells : 0;
+    if (progress->is_bar)
+        fprintf(stderr, "\r%s%*s", text, rest, "");
+    else
+        fprintf(stderr, "%s\n", text);
+    progress->drawn_cells = cells;
     fflush(stderr);
 }
 
@@ -50,8 +84,10 @@ void cv_progress_set(cv_progress *progress, int64_t done)
     if (!progress)
         return;
     progress->done = done;
-    int64_t now_ns = progress->visible ? cv_now_ns(progress->cx) : 0;
-    if (!progress->visible || now_ns - progress->drawn_ns < REDRAW_NS)
+    if (!progress->every_ns)
+        return;
+    int64_t now_ns = cv_now_ns(progress->cx);
+    if (now_ns - progress->drawn_ns < progress->every_ns)
         return;
     progress->drawn_ns = now_ns;
     draw(progress);
@@ -59,9 +95,11 @@ void cv_progress_set(cv_progress *progress, int64_t done)
 
 void cv_progress_done(cv_progress *progress)
 {
-    if (!progress || !progress->visible)
+    if (!progress || !progress->every_ns)
         return;
-    draw(progress);
-    fputc('\n', stderr);
-    progress->visible = false;
+    if (progress->is_bar) {
+        draw(progress);
+        fputc('\n', stderr);
+    }
+    progress->every_ns = 0;
 }

@@ -56,7 +56,12 @@ typedef struct cv__csv_reader {
     int error;
 } cv__csv_reader;
 
-/** Start. Free with cv__csv_reader_done. CV_E_INVALID for a delimiter or quotation mark that cannot be. */
+/** The options with their defaults, and whether they can be: CV_E_INVALID for a delimiter or quotation mark that
+ * cannot, or a null_text that cannot stand in a field without quotation marks. */
+cv__csv_options cv__csv_complete(const cv__csv_options *options);
+CV_CHECKED int cv__csv_check(cv_ctx *cx, const cv__csv_options *options);
+
+/** Start. Free with cv__csv_reader_done. As cv__csv_check. */
 CV_CHECKED int cv__csv_reader_init(cv_ctx *cx, cv__csv_reader *reader, const cv__csv_options *options);
 void cv__csv_reader_done(cv__csv_reader *reader);
 
@@ -81,8 +86,9 @@ const char *cv__csv_place(cv_ctx *cx, const cv__csv_reader *reader, size_t colum
 
 /* ---- writing ---- */
 
-/** Add a field: in quotation marks where it needs them (the delimiter, a quotation mark, the end of a line, a space at
- *  an end, or what would be read as NULL or, alone in its line, as the end of the data by psql). NULL is null_text. */
+/** Add a field, with complete options: in quotation marks where it needs them (the delimiter, a quotation mark, the end
+ * of a line, a space at an end, or what would be read as NULL or, alone in its line, as the end of the data by psql).
+ * NULL is null_text. */
 void cv__csv_add(cv_buf *out, const cv__csv_options *options, cv_str field);
 
 #endif

@@ -35,24 +35,38 @@ static size_t bounded(size_t wanted, size_t fallback, size_t most)
     return wanted == 0 ? fallback : wanted < most ? wanted : most;
 }
 
+cv__csv_options cv__csv_complete(const cv__csv_options *options)
+{
+    cv__csv_options complete = options ? *options : (cv__csv_options){0};
+    complete.delimiter = complete.delimiter ? complete.delimiter : ',';
+    complete.quote = complete.quote ? complete.quote : '"';
+    complete.max_field_bytes = bounded(complete.max_field_bytes, DEFAULT_FIELD_BYTES, MAX_BYTES);
+    complete.max_row_bytes = bounded(complete.max_row_bytes, DEFAULT_ROW_BYTES, MAX_BYTES);
+    complete.max_columns = bounded(complete.max_columns, DEFAULT_COLUMNS, DEFAULT_COLUMNS);
+    return complete;
+}
+
+int cv__csv_check(cv_ctx *cx, const cv__csv_options *options)
+{
+    if (!may_be_special(options->delimiter) || !may_be_special(options->quote) || options->delimiter == options->quote)
+        return cv_fail(cx, CV_E_INVALID,
+                       "the delimiter and the quotation mark of CSV must be two different ASCII characters that do not "
+                       "end a line");
+    for (size_t i = 0; i < options->null_text.len; i++) {
+        char c = options->null_text.ptr[i];
+        if (c == options->delimiter || c == options->quote || c == '\n' || c == '\r')
+            return cv_fail(cx, CV_E_INVALID,
+                           "the text for NULL in CSV cannot hold delimiters, quotation marks or lines");
+    }
+    return 0;
+}
+
 int cv__csv_reader_init(cv_ctx *cx, cv__csv_reader *reader, const cv__csv_options *options)
 {
-    *reader = (cv__csv_reader){.next_line = 1};
-    cv__csv_options *own = &reader->options;
-    if (options)
-        *own = *options;
-    own->delimiter = own->delimiter ? own->delimiter : ',';
-    own->quote = own->quote ? own->quote : '"';
-    own->max_field_bytes = bounded(own->max_field_bytes, DEFAULT_FIELD_BYTES, MAX_BYTES);
-    own->max_row_bytes = bounded(own->max_row_bytes, DEFAULT_ROW_BYTES, MAX_BYTES);
-    own->max_columns = bounded(own->max_columns, DEFAULT_COLUMNS, DEFAULT_COLUMNS);
-    reader->next_row = own->has_header ? 0 : 1;
+    *reader = (cv__csv_reader){.next_line = 1, .options = cv__csv_complete(options)};
+    reader->next_row = reader->options.has_header ? 0 : 1;
     cv_buf_init(&reader->text, SIZE_MAX / 2);
-    if (!may_be_special(own->delimiter) || !may_be_special(own->quote) || own->delimiter == own->quote)
-        return cv_fail(cx, CV_E_INVALID,
-                       "cannot read CSV: delimiter and quotation mark must be two different ASCII characters that do "
-                       "not end a line");
-    return 0;
+    return cv__csv_check(cx, &reader->options);
 }
 
 void cv__csv_reader_done(cv__csv_reader *reader)

@@ -17,7 +17,7 @@ static bool has_byte_order_mark(cv_str field)
     return cv_str_starts_with(field, CV_STR("\xEF\xBB\xBF"));
 }
 
-static bool needs_quotes(const cv__csv_options *options, cv_str field, char delimiter, char quote)
+static bool needs_quotes(const cv__csv_options *options, cv_str field)
 {
     if (field.len == options->null_text.len &&
         (field.len == 0 || memcmp(field.ptr, options->null_text.ptr, field.len) == 0))
@@ -28,7 +28,7 @@ static bool needs_quotes(const cv__csv_options *options, cv_str field, char deli
         return true;
     bool special = false;
     for (size_t i = 0; i < field.len; i++)
-        special |= is_special(field.ptr[i], delimiter, quote);
+        special |= is_special(field.ptr[i], options->delimiter, options->quote);
     return special;
 }
 
@@ -47,11 +47,10 @@ static void add_quoted(cv_buf *out, cv_str field, char quote)
 
 void cv__csv_add(cv_buf *out, const cv__csv_options *options, cv_str field)
 {
-    char delimiter = options->delimiter ? options->delimiter : ',', quote = options->quote ? options->quote : '"';
     if (!field.ptr)
         cv_buf_add_str(out, options->null_text);
-    else if (needs_quotes(options, field, delimiter, quote))
-        add_quoted(out, field, quote);
+    else if (needs_quotes(options, field))
+        add_quoted(out, field, options->quote);
     else
         cv_buf_add_str(out, field);
 }

@@ -15,7 +15,7 @@ enum cv__exit {
 
 /** The built-in commands. Each returns 0, a positive exit code, or an error with its story. */
 extern const cv_command cv__command_serve, cv__command_migrate, cv__command_makemigrations, cv__command_showmigrations,
-    cv__command_sqlmigrate, cv__command_check, cv__command_routes, cv__command_help;
+    cv__command_sqlmigrate, cv__command_check, cv__command_copy, cv__command_routes, cv__command_help;
 
 /** A command by its name: built in, or the application's; NULL. */
 const cv_command *cv__command_find(const cv_app *app, const char *name);

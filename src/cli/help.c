@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 static const cv_command *const builtin[] = {
-    &cv__command_serve,      &cv__command_migrate, &cv__command_makemigrations, &cv__command_showmigrations,
-    &cv__command_sqlmigrate, &cv__command_check,   &cv__command_routes,         &cv__command_help,
+    &cv__command_serve,          &cv__command_migrate,    &cv__command_makemigrations,
+    &cv__command_showmigrations, &cv__command_sqlmigrate, &cv__command_copy,
+    &cv__command_check,          &cv__command_routes,     &cv__command_help,
 };
 #define BUILTIN_COUNT (sizeof builtin / sizeof builtin[0])
 

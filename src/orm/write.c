@@ -57,17 +57,22 @@ static bool is_automatic(const cv__field_info *field, bool inserted)
     return field->field->auto_now || (inserted && field->field->auto_now_add);
 }
 
-static cv_value now_for(const cv__target *target, const cv__field_info *field)
+static cv_value now_for(cv_time now, const cv__field_info *field)
 {
-    return field->type.type == CV_TYPE_DATE ? cv_value_date(cv_date_of(target->now)) : cv_value_time(target->now);
+    return field->type.type == CV_TYPE_DATE ? cv_value_date(cv_date_of(now)) : cv_value_time(now);
+}
+
+cv_value cv__written_value(const cv__field_info *field, const void *object, cv_time now, bool inserted)
+{
+    const cv_field *declared = field->field;
+    return is_automatic(field, inserted) ? now_for(now, field)
+                                         : cv__member_get(declared->member, (const char *)object + declared->offset);
 }
 
 static int value_of(const cv__target *target, const cv__field_info *field, const void *object, bool inserted,
                     cv_value *ret_stored)
 {
-    const cv_field *declared = field->field;
-    const void *at = (const char *)object + declared->offset;
-    cv_value value = is_automatic(field, inserted) ? now_for(target, field) : cv__member_get(declared->member, at);
+    cv_value value = cv__written_value(field, object, target->now, inserted);
     if (value.type == CV_TYPE_I64 || value.type == CV_TYPE_TEXT || value.type == CV_TYPE_NULL) {
         *ret_stored = value; /* as every engine stores them */
         return 0;
@@ -90,7 +95,7 @@ void cv__write_times(const cv__target *target, void *object, bool inserted, cons
     for (size_t i = 0; i < model->field_count; i++) {
         const cv__field_info *field = &model->fields[i];
         if (is_automatic(field, inserted) && (!set || cv_fields_has(set, i)))
-            (void)!cv__field_set(target->cx, field, object, now_for(target, field));
+            (void)!cv__field_set(target->cx, field, object, now_for(target->now, field));
     }
 }
 

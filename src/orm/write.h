@@ -22,6 +22,9 @@ bool cv__key_is_unset(const cv__model_info *model, const void *object);
 /** Whether the database makes the key of this object. A UUID key that is unset is made here and written into it. */
 bool cv__key_is_new(const cv__model_info *model, void *object);
 
+/** The value of a field as it is written now, of its logical type: the object's, or the time where it is automatic. */
+cv_value cv__written_value(const cv__field_info *field, const void *object, cv_time now, bool inserted);
+
 /** The values of a row to insert, in stored form: all fields, without the key when it is new. */
 CV_CHECKED int cv__insert_values(const cv__target *target, const void *object, bool new_key, cv_value *values);
 

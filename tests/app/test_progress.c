@@ -98,7 +98,48 @@ static void test_a_counter_for_unknown_work(void **state)
     assert_string_equal(drawn(), "|reading: 7  0 s|reading: 7  0 s|\n");
 }
 
-static void test_nothing_with_json_or_without_a_terminal(void **state)
+static void test_a_note_stands_behind_the_bar(void **state)
+{
+    (void)state;
+    open_terminal();
+    cv_progress *progress = cv_progress_new(f.cx, f.app, "copying", 200);
+    cv_progress_note(progress, "%d rows", 1000);
+    cv_progress_set(progress, 100);
+    int slept = cv_sleep_ms(f.cx, 1000);
+    cv_progress_note(progress, "2 rows");
+    cv_progress_done(progress);
+    progress = cv_progress_new(f.cx, f.app, "copying", -1);
+    cv_progress_note(progress, "3 rows");
+    cv_progress_done(progress);
+    restore();
+    assert_int_equal(slept, 0);
+    assert_string_equal(drawn(), "|copying [###############               ]  50 %  1000 rows  0 s"
+                                 "|copying [###############               ]  50 %  2 rows  1 s   |\n"
+                                 "|copying: 3 rows  0 s|\n");
+    cv_progress_note(NULL, "x");
+}
+
+static void test_a_line_now_and_then_without_a_terminal(void **state)
+{
+    (void)state;
+    int ends[2];
+    char text[200] = "";
+    assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    redirect(ends[1]);
+    cv_progress *progress = cv_progress_new(f.cx, f.app, "copying", 200);
+    cv_progress_set(progress, 10);
+    int slept = cv_sleep_ms(f.cx, 10000);
+    cv_progress_note(progress, "5 rows");
+    cv_progress_set(progress, 100);
+    cv_progress_done(progress);
+    restore();
+    assert_int_equal(slept, 0);
+    assert_true(read(ends[0], text, sizeof text - 1) > 0);
+    assert_string_equal(text, "copying: 50 %  5 rows  10 s\n");
+    close(ends[0]);
+}
+
+static void test_nothing_with_json_or_of_short_work_without_a_terminal(void **state)
 {
     (void)state;
     f.app->json = true;
@@ -137,7 +178,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_bar_for_known_work, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_counter_for_unknown_work, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_nothing_with_json_or_without_a_terminal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_note_stands_behind_the_bar, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_line_now_and_then_without_a_terminal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_with_json_or_of_short_work_without_a_terminal, setup, teardown),
         cmocka_unit_test_setup_teardown(test_work_goes_on_without_memory_for_a_bar, setup, teardown),
     };
     return cmocka_run_group_tests_name("progress", tests, NULL, NULL);

@@ -117,7 +117,10 @@ static void delimiters_that_cannot_be_are_refused(void **state)
     static const cv__csv_options bad[] = {
         {.delimiter = '\n'}, {.delimiter = '"'}, {.quote = '\r'}, {.quote = (char)200}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_fails(cx, cv__csv_reader_init(cx, &reader, &bad[i]), CV_E_INVALID, "delimiter and quotation mark");
+        assert_fails(cx, cv__csv_reader_init(cx, &reader, &bad[i]), CV_E_INVALID,
+                     "the delimiter and the quotation mark");
+    const cv__csv_options null_text = {.null_text = CV_STR("a,b")};
+    assert_fails(cx, cv__csv_reader_init(cx, &reader, &null_text), CV_E_INVALID, "the text for NULL");
 }
 
 static void a_byte_order_mark_is_skipped(void **state)
@@ -290,7 +293,8 @@ static void fields_are_quoted_where_they_need_it(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         cv_buf out;
         cv_buf_init(&out, 0);
-        cv__csv_add(&out, &(cv__csv_options){0}, cv_str_of(cases[i].field));
+        const cv__csv_options options = cv__csv_complete(NULL);
+        cv__csv_add(&out, &options, cv_str_of(cases[i].field));
         cv_buf_add_char(&out, '\n');
         assert_memory_equal(out.data, cases[i].wanted, strlen(cases[i].wanted));
         assert_int_equal(out.len, strlen(cases[i].wanted) + 1);

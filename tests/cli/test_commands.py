@@ -8,7 +8,7 @@ import sys
 import tap
 from bookshop import fresh, migrated
 
-COMMANDS = ['serve', 'migrate', 'makemigrations', 'showmigrations', 'sqlmigrate', 'check', 'routes', 'help']
+COMMANDS = ['serve', 'migrate', 'makemigrations', 'showmigrations', 'sqlmigrate', 'copy', 'check', 'routes', 'help']
 
 
 def test_help_names_all_commands(folder):

@@ -13,7 +13,8 @@ static void must(bool holds)
         abort();
 }
 
-static const cv__csv_options options = {.max_field_bytes = 1000, .max_row_bytes = 2000, .max_columns = 50};
+static const cv__csv_options options = {
+    .delimiter = ',', .quote = '"', .max_field_bytes = 1000, .max_row_bytes = 2000, .max_columns = 50};
 
 static void add_row(cv_buf *out, const cv__csv_reader *reader)
 {

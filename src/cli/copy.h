@@ -1,0 +1,31 @@
+/* The parts of `copy`: what was asked for, and looking through a file without writing. */
+#ifndef COVET_SRC_CLI_COPY_H
+#define COVET_SRC_CLI_COPY_H
+
+#include "cli/cli.h"
+
+#include <covet/copy_formats.h>
+
+typedef enum cv__copy_format { CV__COPY_CSV, CV__COPY_JSON_LINES } cv__copy_format;
+
+/* What the command line asks for. */
+typedef struct cv__copy_request {
+    bool out, dry_run;
+    const char *table, *file; /* "-": the standard streams */
+    cv__copy_format format;
+    cv_csv_options csv;
+    const char **columns; /* NULL: all */
+    size_t column_count;
+    int64_t batch_rows;
+} cv__copy_request;
+
+/** The name of the table that is meant: a table's, or a model's of the registry. */
+const char *cv__copy_table(cv_ctx *cx, const char *name);
+
+/** Read a source to its end as cv_copy_in would, and check each value against the columns of the table and, where it
+ * has a model, against that; nothing is written. The errors are those of the source, CV_E_FIELD, CV_E_VALIDATION,
+ * CV_E_SQL. `ret_rows` is set in every case. Suspends. */
+CV_CHECKED int cv__copy_check(cv_ctx *cx, const char *table, const cv_copy_source *source,
+                              const cv_copy_options *options, int64_t *ret_rows);
+
+#endif
