@@ -219,18 +219,19 @@ static void compare(cv_ctx *cx, PGconn *const sessions[CONNECTIONS])
         }
         alone[at] = ALONE * 1e9 / one_at_a_time(sessions[0]);
     }
-    double ours = median(covet, RUNS), medians[MODES];
     int best = 0;
+    double medians[MODES];
     for (int mode = 0; mode < MODES; mode++) {
-        medians[mode] = median(bare[mode], RUNS);
+        medians[mode] = median_of(bare[mode], RUNS);
         best = medians[mode] > medians[best] ? mode : best;
         fprintf(stderr, "%s: %.0f/s, %.2f us of processor time each\n", mode_names[mode], medians[mode],
-                median(bare_us[mode], RUNS));
+                median_of(bare_us[mode], RUNS));
     }
-    fprintf(stderr, "Covet: %.0f/s, %.2f us of processor time each\n", ours, median(covet_us, RUNS));
-    print_ratio("pg-point", "1,000 fibers", "gets/s", ours, mode_names[best], medians[best], 0.9, RUNS);
-    print_ratio("pg-point", "1,000 fibers, and one at a time", "gets/s", ours, "libpq, one at a time",
-                median(alone, RUNS), 3, RUNS);
+    fprintf(stderr, "Covet: %.0f/s, %.2f us of processor time each\n", median_of(covet, RUNS),
+            median_of(covet_us, RUNS));
+    print_run_ratios("pg-point", "1,000 fibers", "gets/s", covet, mode_names[best], bare[best], 0.9, RUNS);
+    print_run_ratios("pg-point", "1,000 fibers, and one at a time", "gets/s", covet, "libpq, one at a time", alone, 3,
+                     RUNS);
 }
 
 static void fill(PGconn *pg)
