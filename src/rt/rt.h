@@ -36,31 +36,34 @@ enum cv__fiber_state {
 enum cv__cancel { CV__CANCEL_NONE, CV__CANCEL_REQUESTED, CV__CANCEL_DELIVERED };
 
 struct cv_fiber {
+    /* what each switch touches lies together: many fibers have left the cache when they run again */
     cv_ctx cx;
     cv__frame frame;
-    cv__stack stack; /* the main context has only its annotation */
     cv_link queue;
-    cv_link all; /* in rt->fibers from spawn to release */
     const char *name;
-    cv_fiber_fn *fn;
-    void *arg;
-    uint64_t id;               /* counts what was spawned; 0: the main context */
-    int64_t born_ms, since_ms; /* of the loop's clock: the spawn, the beginning of the wait */
-    void (*describe)(const void *arg, char *text, size_t size); /* what it works at; or NULL */
-    const void *describe_arg;
-    bool begun; /* it has run: its stack holds frames */
-    int result;
-    enum cv__fiber_state state;
-    enum cv__cancel cancel;
-    bool detached;
-    bool interruptible; /* while waiting: deadline and cancellation may end the wait */
-    int interrupt;      /* why the present wait ended early, or 0 */
     cv__waiter *waiting;
-    cv__waiter *joiner;
-    cv__timer timer;            /* armed while it waits with an end */
+    int64_t since_ms;           /* of the loop's clock: the beginning of the wait */
     int64_t shield_until_ns;    /* 0: outside any shield */
     void (*leaving)(void *arg); /* called right before it suspends; or NULL */
     void *leaving_arg;
+    enum cv__fiber_state state;
+    enum cv__cancel cancel;
+    int interrupt;      /* why the present wait ended early, or 0 */
+    bool interruptible; /* while waiting: deadline and cancellation may end the wait */
+    bool begun;         /* it has run: its stack holds frames */
+    bool detached;
+    cv__timer timer; /* armed while it waits with an end */
+
+    cv__stack stack; /* the main context has only its annotation */
+    cv_link all;     /* in rt->fibers from spawn to release */
+    cv_fiber_fn *fn;
+    void *arg;
+    uint64_t id;                                                /* counts what was spawned; 0: the main context */
+    int64_t born_ms;                                            /* of the loop's clock: the spawn */
+    void (*describe)(const void *arg, char *text, size_t size); /* what it works at; or NULL */
+    const void *describe_arg;
+    int result;
+    cv__waiter *joiner;
     cv_arena_mark start; /* of the arena, before the function ran */
 };
 

@@ -43,6 +43,9 @@ int cv__wait_uninterruptible(cv_ctx *cx, cv__waiter *waiter);
  */
 void cv__wake(cv__waiter *waiter, int result);
 
+/** Have what cv__wake will touch fetched into the cache. */
+void cv__waiter_fetch(const cv__waiter *waiter);
+
 /** Whether a suspending call is allowed here and has any time left: 0, CV_E_CONTEXT, CV_E_CANCELLED, CV_E_TIMEOUT, with
  * a story. `what` completes "could not <what>". */
 CV_CHECKED int cv__wait_check(cv_ctx *cx, const char *what);

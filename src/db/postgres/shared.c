@@ -26,6 +26,9 @@ enum {
     SHARING_FROM = 8, /* connections: with fewer none is shared, unless the options say so */
     COLUMNS = 12,     /* that lie in the read itself */
     ROW_BYTES = 256,  /* of a single row, likewise */
+    READS_AHEAD = 6,
+    FIBERS_AHEAD = 3,
+    CACHE_LINE = 64,
 };
 /* Nothing is placed behind a read that the server has been busy with for longer. */
 #define HEAD_MAX_NS INT64_C(5000000)
@@ -350,10 +353,25 @@ static bool take(line *l, PGresult *result)
     return true;
 }
 
+/* What has waited among a thousand has left the cache: while libpq is busy with this answer, the reads of the next ones
+ * are fetched, then the fibers that wait for them. */
+static void fetch_ahead(const line *l)
+{
+    const quick_read *read = l->steps[(l->first + READS_AHEAD) % STEPS].read;
+    const quick_read *waiting = l->steps[(l->first + FIBERS_AHEAD) % STEPS].read;
+    if (l->count <= READS_AHEAD)
+        return;
+    for (size_t at = 0; read && at <= offsetof(quick_read, bytes); at += CACHE_LINE)
+        __builtin_prefetch((const char *)read + at, 1);
+    if (waiting)
+        cv__waiter_fetch(&waiting->wait);
+}
+
 static bool take_all(line *l)
 {
     bool ended = false; /* the answers of a step end with a NULL */
     while (l->count > 0 && !PQisBusy(l->conn->pg)) {
+        fetch_ahead(l);
         PGresult *result = PQgetResult(l->conn->pg);
         if (result ? !take(l, result) : ended)
             return false;
