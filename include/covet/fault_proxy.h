@@ -6,8 +6,9 @@
  *     cv_db_open(cx, cv_fault_proxy_url(proxy), NULL, &db);
  *     cv_fault_proxy_set(cx, proxy, &(cv_fault_rule){CV_FAULT_CUT, .from = CV_FAULT_SERVER, .type = 'D', .nth = 3}, 1);
  *
- * It understands PostgreSQL's messages; for other servers each piece of bytes that arrives together counts as one. It
- * works in a thread of its own: it goes on while the code under test holds its loop, and costs that loop nothing. Its
+ * It understands the messages of PostgreSQL (postgres://) and of MariaDB and MySQL (mysql://, mariadb://); for other
+ * servers, within TLS and in compressed connections each piece of bytes that arrives together counts as one. It works
+ * in a thread of its own: it goes on while the code under test holds its loop, and costs that loop nothing. Its
  * functions are for the runtime that made it; docs/testing.md is the guide. */
 #ifndef COVET_FAULT_PROXY_H
 #define COVET_FAULT_PROXY_H
@@ -30,16 +31,23 @@ typedef enum cv_fault {
 
 typedef enum cv_fault_side { CV_FAULT_EITHER, CV_FAULT_CLIENT, CV_FAULT_SERVER } cv_fault_side;
 
-/* Types of PostgreSQL's messages that have none of their own. */
-#define CV_FAULT_TYPE_START '^' /* the first message of a connection, after TLS was asked for or not */
-#define CV_FAULT_TYPE_TLS   '~' /* the request for TLS, and the server's one byte about it */
+/* Types of messages. PostgreSQL's have their own ('Q', 'P', 'Z'...). MariaDB's packets: from clients 'Q' a query as
+ * text, 'P' prepare, 'E' execute, 'C' close a statement, 'S' ping (a sign of life), 'R' reset the connection, 'X' quit,
+ * 'c' other commands, 'd' what continues a command or a proof of the password; from servers 'K' OK, 'E' an error, 'Z'
+ * an end of rows or columns, 'D' all others (columns, rows). And of both: */
+
+/* What a connection begins with. PostgreSQL: the client's first message, after TLS was asked for or not; MariaDB: the
+ * server's greeting, and the client's answer to it. */
+#define CV_FAULT_TYPE_START '^'
+/* The request for TLS; PostgreSQL: also the server's one byte about it. */
+#define CV_FAULT_TYPE_TLS '~'
 
 /* What happens to which messages. Counting begins anew with each cv_fault_proxy_set. Several rules that fit are obeyed
  * in their order. */
 typedef struct cv_fault_rule {
     cv_fault fault;
     cv_fault_side from; /* whose messages */
-    char type;          /* PostgreSQL: 'Q', 'P', 'Z'..., or one of the above; 0: any */
+    char type;          /* one of the above; 0: any */
     const char *text;   /* those that contain this in their first 4 KiB; NULL: any. Copied */
     size_t connection;  /* the n-th connection accepted since the rules were set; 0: all, also older ones */
     size_t nth;         /* the n-th message that fits all of this, counted over all connections; 0: each */

@@ -309,21 +309,6 @@ static int judge(cv_ctx *cx, cv__fault_flow *flow, cv__fault_message *message)
     return 0;
 }
 
-/* What a message says about those behind it. */
-static void follow(cv__fault_flow *flow, char type, uint8_t first)
-{
-    cv__fault_conn *conn = flow->conn;
-    if (type == CV_FAULT_TYPE_START)
-        flow->phase = CV__FAULT_TYPED;
-    if (type == CV_FAULT_TYPE_TLS && flow->side == CV_FAULT_CLIENT)
-        conn->tls_asked = true;
-    if (type == CV_FAULT_TYPE_TLS && flow->side == CV_FAULT_SERVER) {
-        conn->tls_asked = false;
-        if (first == 'S' || first == 'G')
-            conn->up.phase = conn->down.phase = CV__FAULT_BYTES;
-    }
-}
-
 static void count(const cv__fault_flow *flow)
 {
     cv_fault_proxy_stats *stats = &flow->conn->proxy->stats;
@@ -342,12 +327,10 @@ static int pass(cv_ctx *cx, cv__fault_flow *flow)
             continue;
         }
         cv__fault_message message;
-        bool answer = flow->side == CV_FAULT_SERVER && flow->conn->tls_asked;
-        uint8_t first = flow->buffer[flow->passed];
-        if (!cv__fault_look(flow->phase, answer, flow->buffer + flow->passed, there, &message))
+        if (!cv__fault_look(&flow->conn->wire, flow->side, flow->buffer + flow->passed, there, &message))
             break;
         CV_TRY(judge(cx, flow, &message));
-        follow(flow, message.type, first);
+        cv__fault_follow(&flow->conn->wire, flow->side, &message);
         count(flow);
         flow->left = message.size;
     }
@@ -460,8 +443,6 @@ static void init_flow(cv__fault_flow *flow, cv__fault_conn *conn, bool up)
     flow->from = up ? &conn->client : &conn->server;
     flow->to = up ? &conn->server : &conn->client;
     flow->side = up ? CV_FAULT_CLIENT : CV_FAULT_SERVER;
-    if (conn->proxy->is_postgres)
-        flow->phase = up ? CV__FAULT_START : CV__FAULT_TYPED;
 }
 
 void cv__fault_serve(cv_ctx *cx, cv_fault_proxy *proxy, int fd)
@@ -476,6 +457,7 @@ void cv__fault_serve(cv_ctx *cx, cv_fault_proxy *proxy, int fd)
     conn->number = ++proxy->accepted;
     proxy->stats.connections++;
     cv_list_push_back(&proxy->connections, &conn->link);
+    cv__fault_wire_init(&conn->wire, proxy->protocol);
     init_flow(&conn->up, conn, true);
     init_flow(&conn->down, conn, false);
     if (open_socket(cx, conn, &conn->client, fd) < 0 || cv_spawn(cx, "fault proxy up", run_up, conn, NULL) < 0)

@@ -23,7 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, STACK_BYTES = 64 * 1024, MOST_FIBERS = 100 * 1000, POSTGRES_PORT = 5432 };
+enum { BACKLOG = 1024, STACK_BYTES = 64 * 1024, MOST_FIBERS = 100 * 1000 };
 
 /* ---- rules ---- */
 
@@ -394,8 +394,8 @@ static int read_url(cv_ctx *cx, cv_fault_proxy *proxy, const char *text, const c
     CV_TRY(cv_url_parse(cx, cv_str_of(text), &url));
     CV_TRY(check_path(cx, options->server_path));
     CV_TRY(check_path(cx, options->listen_path));
-    proxy->is_postgres = strcmp(url.scheme, "postgres") == 0 || strcmp(url.scheme, "postgresql") == 0;
-    proxy->server_port = url.port ? url.port : proxy->is_postgres ? POSTGRES_PORT : 0;
+    proxy->protocol = cv__fault_protocol_of(url.scheme);
+    proxy->server_port = url.port ? url.port : proxy->protocol->port;
     if (!options->server_path && proxy->server_port == 0)
         return cv_fail(cx, CV_E_INVALID, "cannot put a fault proxy in front of a server whose URL has no port");
     bool copied = copy_text(url.host ? url.host : "127.0.0.1", &proxy->host) &&

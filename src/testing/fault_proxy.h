@@ -30,7 +30,7 @@ struct cv_fault_proxy {
     char *host;
     char *server_path, *listen_path; /* NULL: TCP */
     int server_port;
-    bool is_postgres;
+    const cv__fault_protocol *protocol;
 
     /* Of the proxy's thread. */
     struct sockaddr_storage server;
@@ -63,7 +63,6 @@ struct cv__fault_flow {
     cv__fault_conn *conn;
     cv__fault_socket *from, *to;
     cv_fault_side side;
-    cv__fault_phase phase;
     cv__waiter *pause; /* while it waits for something else than bytes */
     bool stalled;      /* nothing goes on */
     bool holding;      /* and something would */
@@ -82,7 +81,7 @@ struct cv__fault_conn {
     uint64_t generation; /* of the rules when it was accepted */
     size_t number;       /* among those accepted since */
     cv__fault_end end;
-    bool tls_asked;          /* the server's next byte is its answer */
+    cv__fault_wire wire;
     unsigned handles, flows; /* open sockets; flows that have not ended */
     cv__fault_socket client, server;
     cv__fault_flow up, down;

@@ -22,7 +22,11 @@ enum { LIMIT_S = 20, MOST_CONNECTIONS = 16 };
 typedef struct echo {
     int listener, port;
     char path[64];
-    size_t swallow;         /* bytes at the beginning of each connection that are not echoed */
+    const char *greeting; /* sent to whoever connects, when set */
+    size_t greeting_len;
+    size_t swallow;    /* bytes at the beginning of each connection that are not echoed */
+    const char *after; /* sent when they have come, when set */
+    size_t after_len;
     char tls_answer;        /* to the first of them, when set */
     atomic_int open, total; /* connections */
     pthread_t thread, threads[MOST_CONNECTIONS];
@@ -38,12 +42,16 @@ static void *echo_connection(void *arg)
     char buffer[65536];
     size_t swallow = c->echo->swallow;
     ssize_t got;
+    if (c->echo->greeting)
+        (void)!write(c->fd, c->echo->greeting, c->echo->greeting_len);
     if (c->echo->tls_answer && recv(c->fd, buffer, 8, MSG_WAITALL) == 8)
         (void)!write(c->fd, &c->echo->tls_answer, 1);
     while ((got = recv(c->fd, buffer, swallow ? swallow : sizeof buffer, 0)) > 0) {
-        if (swallow)
-            swallow -= (size_t)got;
-        else if (send(c->fd, buffer, (size_t)got, MSG_NOSIGNAL) != got)
+        bool swallows = swallow > 0;
+        swallow -= swallows ? (size_t)got : 0;
+        if (swallows && swallow == 0 && c->echo->after)
+            (void)!write(c->fd, c->echo->after, c->echo->after_len);
+        if (!swallows && send(c->fd, buffer, (size_t)got, MSG_NOSIGNAL) != got)
             break;
     }
     close(c->fd);
@@ -130,6 +138,15 @@ static void send_start(int fd, uint32_t code)
     send_bytes(fd, start, sizeof start);
 }
 
+/* A packet of MySQL. */
+static void send_packet(int fd, uint8_t number, const void *bytes, size_t len)
+{
+    uint8_t packet[256] = {(uint8_t)len, 0, 0, number};
+    if (len)
+        memcpy(packet + 4, bytes, len);
+    send_bytes(fd, packet, len + 4);
+}
+
 static void expect(int fd, const char *bytes, size_t len)
 {
     char got[512];
@@ -144,6 +161,16 @@ static void expect_message(int fd, char type, const char *text)
     assert_int_equal(recv(fd, got, len, MSG_WAITALL), (ssize_t)len);
     assert_int_equal(got[0], type);
     assert_memory_equal(got + 5, text, len - 5);
+}
+
+static void expect_packet(int fd, uint8_t number, const void *bytes, size_t len)
+{
+    uint8_t got[256];
+    assert_int_equal(recv(fd, got, len + 4, MSG_WAITALL), (ssize_t)len + 4);
+    assert_int_equal(got[0], len);
+    assert_int_equal(got[3], number);
+    if (len)
+        assert_memory_equal(got + 4, bytes, len);
 }
 
 static void expect_end(int fd)
@@ -215,6 +242,38 @@ static cv_fault_proxy_stats stats_of(fixture *f)
     cv_fault_proxy_stats stats = {0};
     assert_ok(f->cx, cv_fault_proxy_get_stats(f->cx, f->proxy, &stats));
     return stats;
+}
+
+/* ---- MySQL: a greeting, the answer to it, and packets ---- */
+
+enum { ANSWER_BYTES = 34, TLS_BYTES = 32 };
+
+#define GREETING "\4\0\0\0\n10"
+
+/* In front of a server that greets; the greeting has come. */
+static void begin_mysql(fixture *f)
+{
+    f->echo.greeting = GREETING;
+    f->echo.greeting_len = sizeof GREETING;
+    begin(f, "mysql");
+    expect(f->fd, GREETING, sizeof GREETING);
+}
+
+/* The client's answer; a request for TLS is its beginning. */
+static void send_answer(int fd, unsigned can, size_t len)
+{
+    uint8_t answer[ANSWER_BYTES] = {(uint8_t)can, (uint8_t)(can >> 8)};
+    send_packet(fd, 1, answer, len);
+}
+
+/* Behind the answer: what is sent from here on comes back. */
+static void begin_commands(fixture *f)
+{
+    f->echo.swallow = ANSWER_BYTES + 4;
+    begin_mysql(f);
+    send_answer(f->fd, 0x200, ANSWER_BYTES);
+    send_packet(f->fd, 0, "\x0e", 1);
+    expect_packet(f->fd, 0, "\x0e", 1);
 }
 
 /* ---- cases ---- */
@@ -506,6 +565,169 @@ static void what_is_no_message_passes_as_bytes(void **state)
     end(&f);
 }
 
+static void packets_of_mysql_are_told_apart(void **state)
+{
+    (void)state;
+    fixture f = {0};
+    begin_commands(&f);
+    set_rules(
+        &f, {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'Q'},
+        {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'P'}, {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'E'},
+        {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'C'}, {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'S'},
+        {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'R'}, {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'X'},
+        {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'c'}, {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .type = 'd'},
+        {CV_FAULT_NONE, .from = CV_FAULT_CLIENT, .text = "SELECT 2"});
+    const char *const packets[] = {"\x03SELECT 2", "\x16SELECT 1", "\x17", "\x19", "\x0e", "\x1f", "\x01", "\x1b"};
+    for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++) {
+        send_packet(f.fd, 0, packets[i], strlen(packets[i]));
+        expect_packet(f.fd, 0, packets[i], strlen(packets[i]));
+    }
+    send_packet(f.fd, 1, "\x03", 1); /* the rest of a command may begin like another */
+    expect_packet(f.fd, 1, "\x03", 1);
+    for (size_t i = 0; i < 10; i++)
+        assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, i, 1));
+    assert_int_equal(stats_of(&f).faults, 10);
+    end(&f);
+}
+
+/* What the server sends is the echo of what the client sent. */
+static void answers_of_mysql_are_told_apart(void **state)
+{
+    (void)state;
+    fixture f = {0};
+    begin_commands(&f);
+    set_rules(&f, {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'K'},
+              {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'E'},
+              {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'Z'},
+              {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'D'});
+    send_packet(f.fd, 0, "\0\0", 2);
+    expect_packet(f.fd, 0, "\0\0", 2);
+    send_packet(f.fd, 0, "\xff!", 2);
+    expect_packet(f.fd, 0, "\xff!", 2);
+    send_packet(f.fd, 0, "\xfe\0\0\2\0", 5);
+    expect_packet(f.fd, 0, "\xfe\0\0\2\0", 5);
+    send_packet(f.fd, 0, "\xfe is a long row", 15);
+    expect_packet(f.fd, 0, "\xfe is a long row", 15);
+    send_packet(f.fd, 2, "", 0);
+    expect_packet(f.fd, 2, "", 0);
+    for (size_t i = 0; i < 4; i++)
+        assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, i, i == 3 ? 2 : 1));
+    assert_int_equal(stats_of(&f).faults, 5);
+    end(&f);
+}
+
+/* Two packets of the server behind one of the client: the second may begin like an answer, and is a row. */
+static void a_row_of_mysql_is_no_answer(void **state)
+{
+    (void)state;
+    fixture f = {.echo = {.swallow = ANSWER_BYTES + 4, .after = "\1\0\0\1\0\1\0\0\2\0", .after_len = 10}};
+    begin_mysql(&f);
+    set_rules(&f, {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'K'},
+              {CV_FAULT_NONE, .from = CV_FAULT_SERVER, .type = 'D'});
+    send_answer(f.fd, 0x200, ANSWER_BYTES);
+    expect(f.fd, f.echo.after, f.echo.after_len);
+    assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 0, 1));
+    assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 1, 1));
+    end(&f);
+}
+
+static void a_cut_within_a_packet_of_mysql(void **state)
+{
+    (void)state;
+    fixture f = {0};
+    begin_commands(&f);
+    set_rules(&f, {CV_FAULT_CUT, .from = CV_FAULT_SERVER, .nth = 2, .halfway = true});
+    send_packet(f.fd, 0, "one", 3);
+    expect_packet(f.fd, 0, "one", 3);
+    send_packet(f.fd, 0, "123456", 6);
+    expect(f.fd,
+           "\6\0\0\0"
+           "1",
+           5);
+    expect_end(f.fd);
+    end(&f);
+}
+
+static void a_packet_of_mysql_that_comes_in_pieces_is_one(void **state)
+{
+    (void)state;
+    fixture f = {0};
+    begin_commands(&f);
+    uint64_t before = stats_of(&f).from_client;
+    const char packet[] = "\5\0\0\0\x03word";
+    for (size_t i = 0; i < 9; i++) {
+        send_bytes(f.fd, packet + i, 1);
+        assert_ok(f.cx, cv_sleep_ms(f.cx, 1));
+    }
+    expect(f.fd, packet, 9);
+    assert_int_equal(stats_of(&f).from_client, before + 1);
+    end(&f);
+}
+
+static void the_greeting_of_mysql_can_be_held(void **state)
+{
+    (void)state;
+    fixture f = {.echo = {.greeting = GREETING, .greeting_len = sizeof GREETING}};
+    begin(&f, "mariadb");
+    set_rules(&f, {CV_FAULT_STALL, .type = CV_FAULT_TYPE_START});
+    int fd = try_connect(cv_fault_proxy_port(f.proxy));
+    assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 0, 1));
+    expect_nothing(fd);
+    heal(&f);
+    expect(fd, GREETING, sizeof GREETING);
+    close(fd);
+    end(&f);
+}
+
+static void a_mysql_server_that_refuses_at_once_is_heard(void **state)
+{
+    (void)state;
+    fixture f = {.echo = {.greeting = "\3\0\0\0\xff\x10\4", .greeting_len = 7}};
+    begin(&f, "mysql");
+    expect(f.fd, "\3\0\0\0\xff\x10\4", 7);
+    set_rules(&f, {CV_FAULT_CUT, .from = CV_FAULT_SERVER, .type = 'E'});
+    int fd = try_connect(cv_fault_proxy_port(f.proxy));
+    expect_end(fd);
+    close(fd);
+    end(&f);
+}
+
+/* Behind either there are bytes that look like commands. */
+static void only_bytes_behind(unsigned can, size_t len)
+{
+    fixture f = {.echo = {.swallow = len + 4}};
+    begin_mysql(&f);
+    set_rules(&f, {CV_FAULT_NONE, .type = CV_FAULT_TYPE_TLS}, {CV_FAULT_CUT, .type = 'S'});
+    send_answer(f.fd, can, len);
+    send_packet(f.fd, 0, "\x0e", 1);
+    expect_packet(f.fd, 0, "\x0e", 1);
+    assert_int_equal(stats_of(&f).faults, len == TLS_BYTES);
+    end(&f);
+}
+
+static void behind_a_request_for_tls_of_mysql_there_are_only_bytes(void **state)
+{
+    (void)state;
+    only_bytes_behind(0x800, TLS_BYTES);
+}
+
+static void in_a_compressed_connection_of_mysql_there_are_only_bytes(void **state)
+{
+    (void)state;
+    only_bytes_behind(0x20, ANSWER_BYTES);
+}
+
+static void what_does_not_greet_like_mysql_passes_as_bytes(void **state)
+{
+    (void)state;
+    fixture f = {.echo = {.greeting = "SSH-2.0 hello", .greeting_len = 13}};
+    begin(&f, "mysql");
+    expect(f.fd, "SSH-2.0 hello", 13);
+    send_packet(f.fd, 0, "\x0e", 1);
+    expect_packet(f.fd, 0, "\x0e", 1);
+    end(&f);
+}
+
 static void unix_sockets_on_both_sides(void **state)
 {
     (void)state;
@@ -578,6 +800,8 @@ static void what_cannot_be_is_refused(void **state)
     assert_int_equal(cv_fault_proxy_new(cx, "redis://localhost:1", &absent, &proxy), CV_E_NOT_FOUND);
     assert_int_equal(cv_fault_proxy_new(cx, "redis://no.such.name.invalid:1", NULL, &proxy), CV_E_RESOLVE);
     cv_error_clear(cx);
+    assert_ok(cx, cv_fault_proxy_new(cx, "mysql://127.0.0.1", NULL, &proxy)); /* has a port of its own */
+    cv_fault_proxy_free(cx, proxy);
     assert_ok(cx, cv_fault_proxy_new(cx, "postgres://127.0.0.1", NULL, &proxy));
     assert_int_equal(cv_fault_proxy_set(cx, proxy, rules, 17), CV_E_INVALID);
     cv_error_clear(cx);
@@ -607,6 +831,16 @@ int main(void)
         cmocka_unit_test(after_a_refused_tls_messages_are_told_apart),
         cmocka_unit_test(within_tls_there_are_only_bytes),
         cmocka_unit_test(what_is_no_message_passes_as_bytes),
+        cmocka_unit_test(packets_of_mysql_are_told_apart),
+        cmocka_unit_test(answers_of_mysql_are_told_apart),
+        cmocka_unit_test(a_row_of_mysql_is_no_answer),
+        cmocka_unit_test(a_cut_within_a_packet_of_mysql),
+        cmocka_unit_test(a_packet_of_mysql_that_comes_in_pieces_is_one),
+        cmocka_unit_test(the_greeting_of_mysql_can_be_held),
+        cmocka_unit_test(a_mysql_server_that_refuses_at_once_is_heard),
+        cmocka_unit_test(behind_a_request_for_tls_of_mysql_there_are_only_bytes),
+        cmocka_unit_test(in_a_compressed_connection_of_mysql_there_are_only_bytes),
+        cmocka_unit_test(what_does_not_greet_like_mysql_passes_as_bytes),
         cmocka_unit_test(unix_sockets_on_both_sides),
         cmocka_unit_test(a_server_that_is_not_there_resets),
         cmocka_unit_test(waiting_ends_with_the_deadline_and_with_other_rules),
