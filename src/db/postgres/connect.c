@@ -109,6 +109,8 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     values[CV__PG_KEY_PORT] = host->port_text;
     if (conn->pooled)
         values[CV__PG_KEY_OPTIONS] = NULL;
+    if (conn->replication)
+        values[CV__PG_KEY_REPLICATION] = "database";
     conn->pg = PQconnectStartParams(shared->keywords, values, 0);
     if (!conn->pg)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to PostgreSQL");
@@ -199,9 +201,9 @@ static cv__pg_conn *make(cv__pg_shared *shared, cv__conn_role role)
     return conn;
 }
 
-int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn)
+/* `conn` is as make has made it, or NULL; in the end it is connected, or freed. */
+static int connect_made(cv_ctx *cx, cv__pg_conn *conn)
 {
-    cv__pg_conn *conn = make(shared, role);
     if (!conn)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to PostgreSQL");
     int rc = CV_E_TIMEOUT;
@@ -216,7 +218,24 @@ int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_
         cv__pg_disconnect(&conn->base);
         return rc;
     }
+    return 0;
+}
+
+int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn)
+{
+    cv__pg_conn *conn = make(shared, role);
+    CV_TRY(connect_made(cx, conn));
     *ret_conn = &conn->base;
+    return 0;
+}
+
+int cv__pg_connect_replication(cv_ctx *cx, cv__pg_shared *shared, cv__pg_conn **ret_conn)
+{
+    cv__pg_conn *conn = make(shared, CV__READER);
+    if (conn)
+        conn->replication = true;
+    CV_TRY(connect_made(cx, conn));
+    *ret_conn = conn;
     return 0;
 }
 

@@ -66,4 +66,5 @@ const cv__driver cv__driver_postgres = {
     .plans = cv__pg_list_plans,
     .notify = &cv__pg_notify,
     .copy = &cv__copy_postgres,
+    .changes = &cv__changes_postgres,
 };

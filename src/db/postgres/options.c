@@ -38,8 +38,9 @@ static const char *const names[] = {
 };
 enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT - 6 };
 
-/* Besides those passed on: hostaddr, host, port, user, password, dbname, client_encoding, target_session_attrs. */
-enum { OWN_COUNT = 8, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
+/* Besides those passed on: hostaddr, host, port, replication, user, password, dbname, client_encoding,
+ * target_session_attrs. */
+enum { OWN_COUNT = 9, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
 
 static const char *const targets[] = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby", NULL};
 
@@ -290,6 +291,7 @@ static int set_defaults(keywords *k)
     CV_TRY(set_keyword(k, "host", CV_STR("")));
     CV_TRY(set_keyword(k, "port", CV_STR("")));
     CV_TRY(set_keyword(k, "options", CV_STR("")));
+    CV_TRY(set_keyword(k, "replication", CV_STR("")));
     CV_TRY(set_keyword(k, "application_name", CV_STR("covet")));
     CV_TRY(set_keyword(k, "gssencmode", CV_STR("disable")));
     return set_keyword(k, "target_session_attrs", CV_STR("any"));

@@ -43,7 +43,7 @@ typedef enum cv__pg_target {
 typedef enum cv__pg_pooler { CV__PG_POOLER_AUTO, CV__PG_POOLER_YES, CV__PG_POOLER_NO } cv__pg_pooler;
 
 /** The keywords that each attempt sets for itself; the others follow. */
-enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_OPTIONS };
+enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_OPTIONS, CV__PG_KEY_REPLICATION };
 
 /** What all connections of one database share: made by open; constant afterwards, but for what was learned of the
  * hosts and what is counted. */
@@ -96,6 +96,7 @@ typedef struct cv__pg_conn {
     cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */
     size_t kept_bytes;   /* rows of cursors in memory */
     cv__pg_copy *copy;   /* rows are being copied: nothing else can be sent; see copy.h */
+    bool replication;    /* made for reading the log: it takes the commands of replication as well */
     bool pooled;         /* a transaction pooler is in between: the next transaction may be in another session */
     bool touched;        /* session settings may differ from those after connect */
     bool checks_client;  /* the server looks for our hang-up while it works */
@@ -131,6 +132,8 @@ const char *cv__pg_keyword(const cv__pg_shared *shared, const char *keyword);
 /* --- connect.c: the driver's connect, disconnect, is_alive --- */
 
 CV_CHECKED int cv__pg_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
+/** The same, for reading the log of the database: it takes simple statements and the commands of replication. */
+CV_CHECKED int cv__pg_connect_replication(cv_ctx *cx, cv__pg_shared *shared, cv__pg_conn **ret_conn);
 void cv__pg_disconnect(cv__conn *base);
 bool cv__pg_is_alive(cv__conn *conn);
 void cv__pg_sever(cv_ctx *cx, cv__conn *base);
@@ -443,8 +446,8 @@ void cv__pg_cursors_free(cv__pg_conn *conn);
 
 /* --- copy_out.c --- */
 
-/** Run a query as COPY, for many rows. 1, and nothing has happened, when it is none that can be copied. The wire must be
- *  ready. Suspends. */
+/** Run a query as COPY, for many rows. 1, and nothing has happened, when it is none that can be copied. The wire must
+ * be ready. Suspends. */
 CV_CHECKED int cv__pg_copy_out_open(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement,
                                     cv__cursor **ret_cursor);
 
@@ -534,6 +537,10 @@ bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn);
 void cv__pg_control_close(cv__pg_shared *shared);
 /** NULL is allowed. */
 void cv__pg_control_free(cv__pg_control *control);
+
+/* --- changes.c: change streams --- */
+
+extern const struct cv__changes_driver cv__changes_postgres;
 
 /* --- listen.c: notifications --- */
 
