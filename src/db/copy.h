@@ -64,6 +64,7 @@ typedef struct cv__copy_driver {
 
 extern const cv__copy_driver cv__copy_sqlite;
 extern const cv__copy_driver cv__copy_postgres;
+extern const cv__copy_driver cv__copy_mariadb;
 
 /** What a value counts in `bytes`. */
 static inline size_t cv__copy_value_bytes(const cv_value *value)

@@ -271,13 +271,20 @@ void case_cancelling_a_fiber_ends_its_copy(suite *s)
 
 /* ---- transactions ---- */
 
+static void make_untitled_late(int64_t row, cv_value *values)
+{
+    make_book(row, values);
+    if (row == 150)
+        values[1] = CV_NULL;
+}
+
 static int copy_in_a_block(cv_ctx *cx, int64_t rows_in_all, int *ret_inner)
 {
     CV_ATOMIC(cx)
     {
         made_rows rows = books(rows_in_all);
         CV_TRY(add(cx, 900000));
-        rows.make = make_same_key;
+        rows.make = make_untitled_late;
         *ret_inner = copy_books(cx, &rows, NULL, NULL);
         cv_error_clear(cx);
         CV_TRY(add(cx, 900001));
@@ -292,8 +299,8 @@ void case_a_copy_belongs_to_the_transaction(suite *s)
     assert_int_equal(inner, 0);
     assert_int_equal(count(s, "books"), 102);
     run(s, "DELETE FROM books");
-    assert_ok(s->cx, copy_in_a_block(s->cx, 5000, &inner)); /* it fails alone */
-    assert_int_equal(inner, CV_E_UNIQUE);
+    assert_ok(s->cx, copy_in_a_block(s->cx, 200, &inner)); /* it fails alone */
+    assert_int_equal(inner, CV_E_NOT_NULL);
     assert_int_equal(count(s, "books"), 2);
     assert_usable(s);
 }
@@ -504,6 +511,22 @@ static int note_columns(cv_ctx *cx, void *arg, const cv_copy_column *columns, si
     return 0;
 }
 
+/* MariaDB has arrays and ranges as JSON, and does not tell them from it. */
+static bool is_same(cv_value was, cv_value expected)
+{
+    cv_arena *arena = cv_arena_new(0);
+    if (was.type == CV_TYPE_JSON && (expected.type == CV_TYPE_ARRAY || expected.type == CV_TYPE_RANGE))
+        assert_int_equal(cv_value_convert(arena, expected, CV_TYPE_JSON, &expected), 0);
+    bool same = cv_value_equal(was, expected);
+    cv_arena_free(arena);
+    return same;
+}
+
+static bool is_type(cv_type told, cv_type expected)
+{
+    return told == expected || (told == CV_TYPE_JSON && (expected == CV_TYPE_ARRAY || expected == CV_TYPE_RANGE));
+}
+
 static int compare_row(cv_ctx *cx, void *arg, const cv_value *values)
 {
     (void)cx;
@@ -512,7 +535,7 @@ static int compare_row(cv_ctx *cx, void *arg, const cv_value *values)
     assert_int_equal(values[0].type, CV_TYPE_I64);
     make_typed(values[0].as.i64, expected);
     for (size_t i = 0; i < TYPED_COLUMNS; i++) {
-        if (!cv_value_equal(values[i], expected[i]))
+        if (!is_same(values[i], expected[i]))
             fail_msg("row %lld: the column \"%s\" came back as another value", (long long)values[0].as.i64,
                      typed_names[i]);
     }
@@ -534,7 +557,7 @@ void case_copied_values_come_back_from_every_type(suite *s)
     assert_int_equal(done.rows, 3);
     assert_int_equal(g.columns, TYPED_COLUMNS);
     for (size_t i = 0; i < TYPED_COLUMNS; i++)
-        assert_int_equal(g.types[i], typed_columns[i].type.type);
+        assert_true(is_type(g.types[i], typed_columns[i].type.type));
     run(s, "DROP TABLE typed");
     assert_usable(s);
 }
@@ -579,8 +602,10 @@ void case_the_columns_of_a_table_are_told(suite *s)
     assert_int_equal(columns[5].digits, 12);
     assert_int_equal(columns[5].places, 2);
     assert_int_equal(columns[7].max_length, 50);
-    assert_int_equal(columns[14].element, CV_TYPE_I64);
-    assert_int_equal(columns[14].bits, 32);
+    if (columns[14].type != CV_TYPE_JSON) {
+        assert_int_equal(columns[14].element, CV_TYPE_I64);
+        assert_int_equal(columns[14].bits, 32);
+    }
     run(s, "DROP TABLE typed");
     assert_error(s, cv_copy_columns(s->cx, "typed", &columns, &n), CV_E_SQL);
     assert_usable(s);

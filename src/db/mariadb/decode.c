@@ -220,7 +220,7 @@ static int decode_null(cv__my_cell cell, cv_value *ret_value)
 /* --- which one --- */
 
 /* What the server says of a column beyond its type: "uuid", "json". MySQL says nothing. */
-static bool is_called(const MYSQL_FIELD *field, enum mariadb_field_attr_t attribute, const char *name)
+bool cv__my_is_called(const MYSQL_FIELD *field, enum mariadb_field_attr_t attribute, const char *name)
 {
     MARIADB_CONST_STRING said = {0};
     return mariadb_field_attr(&said, field, attribute) == 0 && said.length == strlen(name) &&
@@ -229,9 +229,9 @@ static bool is_called(const MYSQL_FIELD *field, enum mariadb_field_attr_t attrib
 
 static cv__my_decode_fn *decoder_of_string(const MYSQL_FIELD *field)
 {
-    if (is_called(field, MARIADB_FIELD_ATTR_DATA_TYPE_NAME, "uuid"))
+    if (cv__my_is_called(field, MARIADB_FIELD_ATTR_DATA_TYPE_NAME, "uuid"))
         return decode_uuid;
-    if (is_called(field, MARIADB_FIELD_ATTR_FORMAT_NAME, "json"))
+    if (cv__my_is_called(field, MARIADB_FIELD_ATTR_FORMAT_NAME, "json"))
         return decode_json;
     return field->charsetnr == BINARY_CHARSET ? decode_bytes : decode_text;
 }

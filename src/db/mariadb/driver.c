@@ -1,4 +1,5 @@
 /* The table of the MariaDB driver. */
+#include "db/copy.h"
 #include "db/mariadb/mariadb.h"
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
@@ -50,4 +51,5 @@ const cv__driver cv__driver_mariadb = {
     .rollback_to = cv__my_rollback_to,
     .statement_counters = statement_counters,
     .health = cv__my_health,
+    .copy = &cv__copy_mariadb,
 };

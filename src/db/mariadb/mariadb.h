@@ -223,6 +223,9 @@ typedef int cv__my_decode_fn(cv__my_cell cell, cv_value *ret_value);
 /** The decoder of a column of a result, or NULL when there is none. */
 cv__my_decode_fn *cv__my_decoder(const MYSQL_FIELD *field);
 
+/** Whether an attribute of a field, of those that MariaDB adds to its type, has this value. */
+bool cv__my_is_called(const MYSQL_FIELD *field, enum mariadb_field_attr_t attribute, const char *name);
+
 /** Take one cell off a row in binary form: its bytes, without their length; the row moves on. `row` NULL is NULL. */
 cv__my_cell cv__my_take_cell(enum enum_field_types type, unsigned char **row);
 

@@ -1,0 +1,585 @@
+/* Bulk into MariaDB: array binding. Rows are collected by column into a chunk, and one execution of a prepared INSERT
+ * inserts them all (https://mariadb.com/kb/en/com_stmt_bulk_execute/). MySQL has no such thing: there the INSERT has as
+ * many rows as the chunk.
+ *
+ * A chunk is finished before it is given to Connector/C, whose calls suspend on a stack of their own. The server does
+ * not tell which row of a chunk it refuses: it is found by inserting parts of the chunk, which has left nothing behind,
+ * half by half. */
+#include "db/copy.h"
+#include "db/mariadb/mariadb.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { CHUNK_ROWS = 1000, CHUNK_BYTES = 1024 * 1024, MAX_PARAMS = 65535, ROW_OVERHEAD = 64 * 1024 };
+
+/* What the server can be told to take in one packet. */
+#define MAX_VALUE_BYTES ((size_t)1 << 30)
+
+/* The values of a column in a chunk. */
+typedef struct bound_column {
+    cv_type type;
+    enum enum_field_types bound;
+    size_t width; /* of an entry of `entries` */
+    union {
+        void *any;
+        signed char *booleans;
+        int64_t *integers;
+        double *floats;
+        const void **pointers; /* to texts, bytes and times */
+    } entries;
+    unsigned long *lengths; /* of texts and bytes */
+    char *indicators;       /* NULL or not */
+    MYSQL_TIME *times;
+} bound_column;
+
+typedef struct my_copy {
+    cv__copy_in head;
+    cv__my_conn *conn;
+    cv_str insert; /* up to VALUES */
+    cv__my_prepared *prepared;
+    size_t prepared_rows; /* in its text; 1 with array binding */
+    size_t chunk_rows;
+    size_t packet_bytes; /* the server's max_allowed_packet; 0: not asked yet */
+    size_t rows;         /* in the chunk */
+    int64_t sent;        /* before it */
+    cv_buf texts;        /* of the chunk; does not move while there are rows */
+    MYSQL_BIND *binds;
+    bound_column columns[];
+} my_copy;
+
+static my_copy *copy_of(cv__copy_in *copy)
+{
+    return (my_copy *)(void *)copy;
+}
+
+static int fail_memory(cv_ctx *cx)
+{
+    return cv_fail(cx, CV_E_NOMEM, "could not copy: out of memory");
+}
+
+/* ---- describe ---- */
+
+static uint16_t bits_of(const MYSQL_FIELD *field)
+{
+    bool is_unsigned = field->flags & UNSIGNED_FLAG;
+    switch (field->type) {
+    case MYSQL_TYPE_TINY:
+    case MYSQL_TYPE_YEAR:
+        return 16;
+    case MYSQL_TYPE_SHORT:
+        return is_unsigned ? 32 : 16;
+    case MYSQL_TYPE_INT24:
+        return 32;
+    case MYSQL_TYPE_LONG:
+        return is_unsigned ? 64 : 32;
+    default:
+        return 64;
+    }
+}
+
+/* Its length counts sign and point. */
+static cv__column_type decimal_type(const MYSQL_FIELD *field)
+{
+    unsigned long digits = field->length - (field->decimals > 0) - !(field->flags & UNSIGNED_FLAG);
+    return (cv__column_type){.type = CV_TYPE_DECIMAL, .digits = (uint16_t)digits, .places = (uint16_t)field->decimals};
+}
+
+enum { BINARY_CHARSET = 63, BYTES_PER_CHARACTER = 4 };
+
+static cv__column_type string_type(const MYSQL_FIELD *field)
+{
+    bool bounded = (field->type == MYSQL_TYPE_VAR_STRING || field->type == MYSQL_TYPE_STRING) &&
+                   !(field->flags & (ENUM_FLAG | SET_FLAG));
+    if (cv__my_is_called(field, MARIADB_FIELD_ATTR_DATA_TYPE_NAME, "uuid"))
+        return (cv__column_type){.type = CV_TYPE_UUID};
+    if (cv__my_is_called(field, MARIADB_FIELD_ATTR_FORMAT_NAME, "json"))
+        return (cv__column_type){.type = CV_TYPE_JSON};
+    if (field->charsetnr == BINARY_CHARSET)
+        return (cv__column_type){.type = CV_TYPE_BYTES};
+    return (cv__column_type){.type = CV_TYPE_TEXT,
+                             .max_length = bounded ? (uint32_t)(field->length / BYTES_PER_CHARACTER) : 0};
+}
+
+static cv__column_type type_of(const MYSQL_FIELD *field)
+{
+    switch (field->type) {
+    case MYSQL_TYPE_TINY:
+        if (field->length == 1)
+            return (cv__column_type){.type = CV_TYPE_BOOL};
+        return (cv__column_type){.type = CV_TYPE_I64, .bits = bits_of(field)};
+    case MYSQL_TYPE_SHORT:
+    case MYSQL_TYPE_YEAR:
+    case MYSQL_TYPE_INT24:
+    case MYSQL_TYPE_LONG:
+    case MYSQL_TYPE_LONGLONG:
+    case MYSQL_TYPE_BIT:
+        return (cv__column_type){.type = CV_TYPE_I64, .bits = bits_of(field)};
+    case MYSQL_TYPE_FLOAT:
+    case MYSQL_TYPE_DOUBLE:
+        return (cv__column_type){.type = CV_TYPE_F64};
+    case MYSQL_TYPE_DECIMAL:
+    case MYSQL_TYPE_NEWDECIMAL:
+        return decimal_type(field);
+    case MYSQL_TYPE_DATETIME:
+    case MYSQL_TYPE_TIMESTAMP:
+        return (cv__column_type){.type = CV_TYPE_TIME};
+    case MYSQL_TYPE_DATE:
+    case MYSQL_TYPE_NEWDATE:
+        return (cv__column_type){.type = CV_TYPE_DATE};
+    case MYSQL_TYPE_JSON:
+        return (cv__column_type){.type = CV_TYPE_JSON};
+    case MYSQL_TYPE_GEOMETRY:
+        return (cv__column_type){.type = CV_TYPE_BYTES};
+    case MYSQL_TYPE_TIME:
+        return (cv__column_type){.type = CV_TYPE_TEXT};
+    default:
+        return string_type(field);
+    }
+}
+
+static int read_columns(cv_ctx *cx, MYSQL_RES *described, cv__copy_column **ret_columns, size_t *ret_count)
+{
+    size_t count = mysql_num_fields(described);
+    const MYSQL_FIELD *fields = mysql_fetch_fields(described);
+    cv__copy_column *columns = cv_zalloc(cx, count, sizeof *columns);
+    if (!columns)
+        return CV_E_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        columns[i].name = cv_strdup(cx, fields[i].name);
+        columns[i].type = type_of(&fields[i]);
+        if (!columns[i].name)
+            return CV_E_NOMEM;
+    }
+    *ret_columns = columns;
+    *ret_count = count;
+    return 0;
+}
+
+static int describe(cv_ctx *cx, cv__conn *base, cv_str table, cv__copy_column **ret_columns, size_t *ret_count)
+{
+    cv__my_conn *conn = cv__my_conn_of(base);
+    MYSQL_RES *described;
+    char *sql = cv_sprintf(cx, "SELECT * FROM %.*s LIMIT 0", CV_STR_ARG(table));
+    if (!sql)
+        return CV_E_NOMEM;
+    CV_TRY(cv__my_make_ready(cx, conn));
+    CV_TRY(cv__my_send_pending(cx, conn));
+    CV_TRY(cv__my_query(cx, conn, cv_str_of(sql), &described));
+    if (!described)
+        return cv_fail(cx, CV_E_INTERNAL, "MariaDB did not tell the columns of the table");
+    int rc = read_columns(cx, described, ret_columns, ret_count);
+    mysql_free_result(described);
+    return rc;
+}
+
+/* ---- the statement ---- */
+
+static int make_insert(cv_ctx *cx, my_copy *c)
+{
+    const cv__copy_target *target = c->head.target;
+    cv_buf sql;
+    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
+    cv_buf_add_text(&sql, "INSERT INTO ");
+    cv_buf_add_str(&sql, target->table);
+    for (size_t i = 0; i < target->count; i++) {
+        cv_buf_add_text(&sql, i ? ", " : " (");
+        cv__add_identifier(&sql, cv_str_of(target->columns[i].name));
+    }
+    cv_buf_add_text(&sql, ") VALUES ");
+    char *copy = malloc(sql.len + 1);
+    if (sql.error || !copy) {
+        free(copy);
+        return fail_memory(cx);
+    }
+    memcpy(copy, sql.data, sql.len + 1);
+    c->insert = cv_str_make(copy, sql.len);
+    return 0;
+}
+
+static void forget_statement(my_copy *c)
+{
+    if (c->prepared)
+        cv__my_prepared_free(c->conn, &c->prepared->cached); /* closed when the wire is made ready */
+    c->prepared = NULL;
+}
+
+static cv__my_prepared *new_statement(const my_copy *c, size_t rows)
+{
+    cv_buf sql;
+    cv_buf_init(&sql, 0);
+    cv_buf_add_str(&sql, c->insert);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t i = 0; i < c->head.target->count; i++)
+            cv_buf_add_text(&sql, i ? ",?" : row ? "),(?" : "(?");
+    cv_buf_add_char(&sql, ')');
+    cv__my_prepared *p = sql.error ? NULL : calloc(1, sizeof *p + sql.len + 1);
+    if (p) {
+        memcpy(p->sql, sql.data, sql.len);
+        p->cached.sql = cv_str_make(p->sql, sql.len);
+        p->handle = mysql_stmt_init(c->conn->my);
+    }
+    if (p && !p->handle) {
+        free(p);
+        p = NULL;
+    }
+    cv_buf_done(&sql);
+    return p;
+}
+
+/* An INSERT of so many rows; with array binding one does for any number. */
+static int need_statement(cv_ctx *cx, my_copy *c, size_t rows)
+{
+    if (!c->conn->is_mysql)
+        rows = 1;
+    if (c->prepared && c->prepared_rows == rows)
+        return 0;
+    forget_statement(c);
+    c->prepared = new_statement(c, rows);
+    if (!c->prepared)
+        return fail_memory(cx);
+    c->prepared_rows = rows;
+    return cv__my_prepare(cx, c->conn, c->prepared->handle, c->prepared->cached.sql);
+}
+
+/* ---- begin ---- */
+
+static enum enum_field_types bound_type(cv_type type)
+{
+    switch (type) {
+    case CV_TYPE_BOOL:
+        return MYSQL_TYPE_TINY;
+    case CV_TYPE_I64:
+        return MYSQL_TYPE_LONGLONG;
+    case CV_TYPE_F64:
+        return MYSQL_TYPE_DOUBLE;
+    case CV_TYPE_TIME:
+        return MYSQL_TYPE_DATETIME;
+    case CV_TYPE_DATE:
+        return MYSQL_TYPE_DATE;
+    case CV_TYPE_DECIMAL:
+        return MYSQL_TYPE_NEWDECIMAL;
+    case CV_TYPE_BYTES:
+        return MYSQL_TYPE_BLOB;
+    default:
+        return MYSQL_TYPE_STRING;
+    }
+}
+
+static bool has_length(const bound_column *b)
+{
+    return b->bound == MYSQL_TYPE_STRING || b->bound == MYSQL_TYPE_BLOB || b->bound == MYSQL_TYPE_NEWDECIMAL;
+}
+
+static bool make_column(bound_column *b, cv_type type, size_t rows)
+{
+    b->type = type;
+    b->bound = bound_type(type);
+    bool is_time = b->bound == MYSQL_TYPE_DATETIME || b->bound == MYSQL_TYPE_DATE;
+    b->width = b->bound == MYSQL_TYPE_TINY ? 1 : sizeof(void *);
+    b->entries.any = calloc(rows, b->width);
+    b->indicators = calloc(rows, 1);
+    b->lengths = has_length(b) ? calloc(rows, sizeof *b->lengths) : NULL;
+    b->times = is_time ? calloc(rows, sizeof *b->times) : NULL;
+    for (size_t i = 0; b->times && b->entries.any && i < rows; i++)
+        b->entries.pointers[i] = &b->times[i];
+    return b->entries.any && b->indicators && (!has_length(b) || b->lengths) && (!is_time || b->times);
+}
+
+static void free_copy(my_copy *c)
+{
+    forget_statement(c);
+    for (size_t i = 0; i < c->head.target->count; i++) {
+        free(c->columns[i].entries.any);
+        free(c->columns[i].indicators);
+        free(c->columns[i].lengths);
+        free(c->columns[i].times);
+    }
+    cv_buf_done(&c->texts);
+    free(c->binds);
+    free((void *)(uintptr_t)c->insert.ptr);
+    free(c);
+}
+
+static bool make_room(my_copy *c)
+{
+    size_t count = c->head.target->count;
+    c->chunk_rows = CHUNK_ROWS;
+    if (c->conn->is_mysql && c->chunk_rows * count > MAX_PARAMS)
+        c->chunk_rows = MAX_PARAMS / count ? MAX_PARAMS / count : 1;
+    cv_buf_init(&c->texts, CV__COPY_ROW_BYTES + CHUNK_BYTES);
+    c->binds = calloc(c->conn->is_mysql ? c->chunk_rows * count : count, sizeof *c->binds);
+    bool made = c->binds && cv_buf_reserve(&c->texts, CHUNK_BYTES + 64);
+    for (size_t i = 0; made && i < count; i++)
+        made = make_column(&c->columns[i], c->head.target->columns[i].type.type, c->chunk_rows);
+    return made;
+}
+
+static int start(cv_ctx *cx, my_copy *c)
+{
+    if (!make_room(c))
+        return fail_memory(cx);
+    CV_TRY(make_insert(cx, c));
+    CV_TRY(cv__my_make_ready(cx, c->conn));
+    CV_TRY(cv__my_send_pending(cx, c->conn));
+    return c->conn->is_mysql ? 0 : need_statement(cx, c, 1);
+}
+
+static int begin(cv_ctx *cx, cv__conn *base, const cv__copy_target *target, cv__copy_in **ret_copy)
+{
+    my_copy *c = calloc(1, sizeof *c + target->count * sizeof *c->columns);
+    if (!c)
+        return fail_memory(cx);
+    c->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
+    c->conn = cv__my_conn_of(base);
+    int rc = start(cx, c);
+    if (rc < 0) {
+        free_copy(c);
+        return rc;
+    }
+    *ret_copy = &c->head;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+/* The values of a column from a row of the chunk on, as arrays. */
+static void bind_array(const bound_column *b, size_t first, MYSQL_BIND *bind)
+{
+    *bind = (MYSQL_BIND){.buffer_type = b->bound,
+                         .buffer = (char *)b->entries.any + first * b->width,
+                         .length = b->lengths ? b->lengths + first : NULL};
+    bind->u.indicator = b->indicators + first;
+}
+
+/* One value, for an INSERT with many rows. */
+static void bind_one(const bound_column *b, size_t row, MYSQL_BIND *bind)
+{
+    bool is_pointer = b->lengths || b->times;
+    void *at = is_pointer ? (void *)(uintptr_t)b->entries.pointers[row] : (char *)b->entries.any + row * b->width;
+    *bind = (MYSQL_BIND){.buffer_type = b->indicators[row] ? MYSQL_TYPE_NULL : b->bound,
+                         .buffer = at,
+                         .buffer_length = b->lengths ? b->lengths[row] : 0};
+}
+
+static void bind_rows(my_copy *c, size_t first, size_t rows)
+{
+    size_t count = c->head.target->count;
+    for (size_t i = 0; i < count; i++) {
+        if (!c->conn->is_mysql)
+            bind_array(&c->columns[i], first, &c->binds[i]);
+        for (size_t row = 0; c->conn->is_mysql && row < rows; row++)
+            bind_one(&c->columns[i], first + row, &c->binds[row * count + i]);
+    }
+}
+
+static int insert_rows(cv_ctx *cx, my_copy *c, size_t first, size_t rows)
+{
+    CV_TRY(need_statement(cx, c, rows));
+    MYSQL_STMT *handle = c->prepared->handle;
+    unsigned array_size = (unsigned)rows;
+    bind_rows(c, first, rows);
+    if (!c->conn->is_mysql)
+        (void)mysql_stmt_attr_set(handle, STMT_ATTR_ARRAY_SIZE, &array_size);
+    if (mysql_stmt_bind_param(handle, c->binds))
+        return cv_fail(cx, CV_E_INTERNAL, "cannot bind the values: %s", mysql_stmt_error(handle));
+    return cv__my_execute_statement(cx, c->conn, handle);
+}
+
+/* Whether a row may be to blame. */
+static bool is_about_a_row(const my_copy *c, int code)
+{
+    switch (code) {
+    case CV_E_UNIQUE:
+    case CV_E_FOREIGN_KEY:
+    case CV_E_NOT_NULL:
+    case CV_E_CHECK:
+    case CV_E_RANGE:
+    case CV_E_INVALID:
+    case CV_E_TYPE:
+    case CV_E_SYNTAX:
+    case CV_E_DB:
+        return !c->conn->base.broken && c->conn->base.in_transaction;
+    default:
+        return false;
+    }
+}
+
+/* The chunk has failed, and left nothing: insert what of it can be, up to the row that cannot. */
+static int find_row(cv_ctx *cx, my_copy *c, int code)
+{
+    size_t first = 0, behind = c->rows;
+    while (behind - first > 1) {
+        size_t half = (behind - first) / 2;
+        cv_error_clear(cx);
+        int rc = insert_rows(cx, c, first, half);
+        if (rc < 0 && !is_about_a_row(c, rc))
+            return rc;
+        if (rc < 0)
+            behind = first + half;
+        else
+            first += half;
+    }
+    cv_error_clear(cx);
+    int rc = insert_rows(cx, c, first, 1);
+    c->head.row = rc < 0 ? c->sent + (int64_t)first + 1 : 0;
+    return rc < 0 ? rc : cv_fail(cx, code, "a row was refused, and then taken: others change the table");
+}
+
+static int send_chunk(cv_ctx *cx, my_copy *c)
+{
+    if (c->rows == 0)
+        return 0;
+    c->conn->swollen |= c->texts.len > CV__MY_SWOLLEN_BYTES;
+    int rc = insert_rows(cx, c, 0, c->rows);
+    if (rc < 0)
+        return is_about_a_row(c, rc) ? find_row(cx, c, rc) : rc;
+    c->sent += (int64_t)c->rows;
+    c->rows = 0;
+    cv_buf_clear(&c->texts);
+    return 0;
+}
+
+/* ---- rows ---- */
+
+static void add_text(my_copy *c, bound_column *b, const void *text, size_t len)
+{
+    b->entries.pointers[c->rows] = c->texts.data + c->texts.len;
+    b->lengths[c->rows] = len;
+    cv_buf_add(&c->texts, text, len);
+}
+
+static int add_time(my_copy *c, bound_column *b, cv_time time, bool is_date)
+{
+    cv_civil civil = cv_time_to_civil(time);
+    if (civil.year < 0 || civil.year > 9999)
+        return CV_E_RANGE;
+    b->times[c->rows] = (MYSQL_TIME){.year = (unsigned)civil.year,
+                                     .month = (unsigned)civil.month,
+                                     .day = (unsigned)civil.day,
+                                     .hour = (unsigned)civil.hour,
+                                     .minute = (unsigned)civil.minute,
+                                     .second = (unsigned)civil.second,
+                                     .second_part = (unsigned long)civil.microsecond,
+                                     .time_type = is_date ? MYSQL_TIMESTAMP_DATE : MYSQL_TIMESTAMP_DATETIME};
+    return 0;
+}
+
+static int add_string(my_copy *c, bound_column *b, cv_str text)
+{
+    if (!cv_utf8_valid(text))
+        return CV_E_INVALID;
+    add_text(c, b, text.ptr, text.len);
+    return 0;
+}
+
+static int add_value(my_copy *c, bound_column *b, const cv_value *value)
+{
+    char text[CV_DECIMAL_TEXT_BYTES > CV_UUID_TEXT_BYTES ? CV_DECIMAL_TEXT_BYTES : CV_UUID_TEXT_BYTES];
+    switch (value->type) {
+    case CV_TYPE_BOOL:
+        b->entries.booleans[c->rows] = value->as.boolean;
+        return 0;
+    case CV_TYPE_I64:
+        b->entries.integers[c->rows] = value->as.i64;
+        return 0;
+    case CV_TYPE_F64:
+        b->entries.floats[c->rows] = value->as.f64;
+        return isfinite(value->as.f64) ? 0 : CV_E_RANGE;
+    case CV_TYPE_DECIMAL:
+        add_text(c, b, text, cv_decimal_format(value->as.decimal, text));
+        return 0;
+    case CV_TYPE_TEXT:
+    case CV_TYPE_JSON:
+        return add_string(c, b, value->as.text);
+    case CV_TYPE_BYTES:
+        add_text(c, b, value->as.bytes.ptr, value->as.bytes.len);
+        return 0;
+    case CV_TYPE_TIME:
+        return add_time(c, b, value->as.time, false);
+    case CV_TYPE_DATE:
+        return add_time(c, b, cv_date_to_time(value->as.date), true);
+    case CV_TYPE_UUID:
+        add_text(c, b, text, cv_uuid_format(value->as.uuid, text));
+        return 0;
+    default:
+        return CV_E_TYPE;
+    }
+}
+
+/* What the row takes of the memory for texts, at most. */
+static size_t text_bytes(const my_copy *c, const cv_value *values)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < c->head.target->count; i++) {
+        const cv_value *value = &values[i];
+        bool is_long = value->type == CV_TYPE_TEXT || value->type == CV_TYPE_JSON || value->type == CV_TYPE_BYTES;
+        if (c->columns[i].lengths)
+            bytes += is_long ? value->as.text.len : CV_DECIMAL_TEXT_BYTES;
+    }
+    return bytes;
+}
+
+static int fill_row(my_copy *c, const cv_value *values)
+{
+    for (size_t i = 0; i < c->head.target->count; i++) {
+        bound_column *b = &c->columns[i];
+        bool is_null = values[i].type == CV_TYPE_NULL;
+        b->indicators[c->rows] = is_null ? STMT_INDICATOR_NULL : STMT_INDICATOR_NONE;
+        int rc = is_null ? 0 : add_value(c, b, &values[i]);
+        if (rc < 0) {
+            c->head.column = (int)i;
+            return rc;
+        }
+        c->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
+    }
+    c->rows++;
+    return 0;
+}
+
+/* The server hangs up on a packet that is too large; the usual ones are far from that. */
+static int check_packet(cv_ctx *cx, my_copy *c, size_t bytes)
+{
+    if (bytes <= CHUNK_BYTES)
+        return 0;
+    if (c->packet_bytes == 0) {
+        MYSQL_RES *rows;
+        CV_TRY(cv__my_query(cx, c->conn, CV_STR("SELECT @@max_allowed_packet"), &rows));
+        MYSQL_ROW first = rows ? mysql_fetch_row(rows) : NULL;
+        c->packet_bytes = first && first[0] ? strtoull(first[0], NULL, 10) : MAX_VALUE_BYTES;
+        mysql_free_result(rows);
+    }
+    if (bytes + ROW_OVERHEAD <= c->packet_bytes)
+        return 0;
+    cv_fail(cx, CV_E_LIMIT, "the values of the row have %zu bytes, the server takes %zu in one statement", bytes,
+            c->packet_bytes);
+    cv_error_hint(cx, "raise the server's max_allowed_packet, or send less");
+    c->head.row = c->sent + 1;
+    return CV_E_LIMIT;
+}
+
+static int row(cv_ctx *cx, cv__copy_in *head, const cv_value *values)
+{
+    my_copy *c = copy_of(head);
+    size_t bytes = text_bytes(c, values);
+    if (c->rows > 0 && c->texts.len + bytes > CHUNK_BYTES)
+        CV_TRY(send_chunk(cx, c));
+    CV_TRY(check_packet(cx, c, bytes));
+    if (!cv_buf_reserve(&c->texts, bytes))
+        return fail_memory(cx);
+    CV_TRY(fill_row(c, values));
+    return c->rows < c->chunk_rows ? 0 : send_chunk(cx, c);
+}
+
+static int end(cv_ctx *cx, cv__copy_in *head)
+{
+    return send_chunk(cx, copy_of(head));
+}
+
+static void done(cv_ctx *cx, cv__copy_in *head)
+{
+    (void)cx;
+    free_copy(copy_of(head));
+}
+
+const cv__copy_driver cv__copy_mariadb = {.describe = describe, .begin = begin, .row = row, .end = end, .done = done};
