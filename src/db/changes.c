@@ -76,10 +76,11 @@ static int copy_tables(cv_ctx *cx, cv_changes *changes, const cv_changes_options
 
 static bool names_table(const char *wanted, const char *schema, const char *table)
 {
-    if (strcmp(wanted, table) == 0)
-        return true;
-    size_t len = strlen(schema);
-    return strncmp(wanted, schema, len) == 0 && wanted[len] == '.' && strcmp(wanted + len + 1, table) == 0;
+    size_t len = schema ? strlen(schema) : 0;
+    bool in_schema = schema && strncmp(wanted, schema, len) == 0 && wanted[len] == '.';
+    if (!table)
+        return !schema || in_schema || !strchr(wanted, '.');
+    return strcmp(wanted, table) == 0 || (in_schema && strcmp(wanted + len + 1, table) == 0);
 }
 
 bool cv__changes_wants(const cv_changes *changes, const char *schema, const char *table)

@@ -59,7 +59,7 @@ struct cv__changes_driver {
     int (*compare)(cv_ctx *cx, const char *a, const char *b, int *ret_order);
 };
 
-/** Whether events of a table are asked for. */
+/** Whether events of a table are asked for; `table` NULL: of any table in the schema (NULL: in any). */
 bool cv__changes_wants(const cv_changes *changes, const char *schema, const char *table);
 
 /** All readers of a database that is being closed are told. Does not suspend. */

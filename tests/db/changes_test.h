@@ -7,9 +7,12 @@
 #ifndef COVET_TESTS_DB_CHANGES_TEST_H
 #define COVET_TESTS_DB_CHANGES_TEST_H
 
-#include "db_test.h"
+#include "test.h"
 
 #include <covet/change.h>
+#include <covet/fiber.h>
+#include <covet/runtime.h>
+#include <unistd.h>
 
 static inline void changes_add_value(cv_buf *out, cv_value value)
 {

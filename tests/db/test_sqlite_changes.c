@@ -1,5 +1,6 @@
 /* Change streams of SQLite: what was committed in this process, in order, until it is acknowledged. */
 #include "changes_test.h"
+#include "db_test.h"
 
 typedef struct change_test {
     db_test t;

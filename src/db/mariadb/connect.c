@@ -36,14 +36,15 @@ static void set_tls(MYSQL *my, const cv__my_shared *shared)
         (void)mysql_options(my, MARIADB_OPT_TLS_PASSPHRASE, shared->ssl_key_password);
 }
 
-static MYSQL *make_handle(const cv__my_shared *shared)
+MYSQL *cv__my_handle(const cv__my_shared *shared, bool blocking)
 {
     MYSQL *my = mysql_init(NULL);
     if (!my)
         return NULL;
     my_bool no = 0, yes = 1;
     unsigned int off = 0;
-    (void)mysql_options(my, MYSQL_OPT_NONBLOCK, NULL);
+    if (!blocking)
+        (void)mysql_options(my, MYSQL_OPT_NONBLOCK, NULL);
     (void)mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     (void)mysql_options(my, MYSQL_OPT_RECONNECT, &no);
     (void)mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &off); /* a server may ask for any file otherwise */
@@ -98,7 +99,7 @@ static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, const cha
 {
     hang_up(conn);
     conn->base.broken = conn->base.lost = false;
-    conn->my = make_handle(conn->shared);
+    conn->my = cv__my_handle(conn->shared, false);
     if (!conn->my)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to MariaDB");
     CV_TRY(shake_hands(cx, conn, address, path, ret_final));

@@ -1,5 +1,6 @@
 /* The table of the MariaDB driver. */
 #include "db/copy.h"
+#include "db/mariadb/binlog.h"
 #include "db/mariadb/mariadb.h"
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
@@ -52,4 +53,5 @@ const cv__driver cv__driver_mariadb = {
     .statement_counters = statement_counters,
     .health = cv__my_health,
     .copy = &cv__copy_mariadb,
+    .changes = &cv__changes_mariadb,
 };

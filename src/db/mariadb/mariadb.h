@@ -14,6 +14,7 @@
 #include "db/hosts.h"
 #include "rt/wait.h"
 #include <mysql.h>
+#include <stdatomic.h>
 
 /** Rows of open cursors that one connection keeps in memory for the sake of other statements. */
 #define CV__MY_KEEP_MAX_BYTES ((size_t)16 << 20)
@@ -34,6 +35,7 @@ typedef enum cv__my_tls {
  *  hosts and what is counted. Texts that were not given are NULL. */
 typedef struct cv__my_shared {
     cv_arena *arena; /* holds everything here */
+    atomic_int references;
     cv__db_host *hosts;
     size_t host_count;
     bool any_order;    /* the hosts are tried in a random order */
@@ -111,10 +113,17 @@ static inline const char *cv__my_place(const cv__my_conn *conn)
 CV_CHECKED int cv__my_shared_new(cv_ctx *cx, const cv_url *url, const cv_db_options *options,
                                  cv__my_shared **ret_shared);
 void cv__my_shared_free(cv__my_shared *shared);
+/** Another owner, on whatever thread; each frees it. */
+cv__my_shared *cv__my_shared_ref(cv__my_shared *shared);
 
 /* --- connect.c: the driver's connect, disconnect and what belongs to them --- */
 
 CV_CHECKED int cv__my_connect(cv_ctx *cx, void *shared, cv__conn_role role, cv__conn **ret_conn);
+
+/** A handle of Connector/C with the options of the database, to be connected: with calls that suspend, or, on a thread
+ *  of its own, with those that block. NULL without memory. */
+MYSQL *cv__my_handle(const cv__my_shared *shared, bool blocking);
+
 void cv__my_disconnect(cv__conn *base);
 bool cv__my_is_alive(cv__conn *conn);
 void cv__my_sever(cv_ctx *cx, cv__conn *base);

@@ -253,6 +253,7 @@ int cv__my_shared_new(cv_ctx *cx, const cv_url *url, const cv_db_options *option
         return cv_fail(cx, CV_E_NOMEM, "no memory for a database");
     }
     shared->arena = arena;
+    atomic_init(&shared->references, 1);
     reader r = {.cx = cx, .shared = shared};
     int rc = fill(&r, url, options);
     if (rc < 0) {
@@ -269,9 +270,15 @@ static void wipe(const char *secret)
         explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
 }
 
+cv__my_shared *cv__my_shared_ref(cv__my_shared *shared)
+{
+    atomic_fetch_add(&shared->references, 1);
+    return shared;
+}
+
 void cv__my_shared_free(cv__my_shared *shared)
 {
-    if (!shared)
+    if (!shared || atomic_fetch_sub(&shared->references, 1) > 1)
         return;
     wipe(shared->password);
     wipe(shared->ssl_key_password);

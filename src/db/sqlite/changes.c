@@ -210,7 +210,7 @@ static int tell(cv_ctx *cx, reader *r, const cv__sqlite_captured *event, cv_chan
 
 static bool is_wanted(const reader *r, const cv__sqlite_captured *event)
 {
-    return !event->table || cv__changes_wants(&r->head, "main", event->table->name);
+    return cv__changes_wants(&r->head, "main", event->table ? event->table->name : NULL);
 }
 
 /* The transaction is over: 1 when that is told. */
