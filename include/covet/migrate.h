@@ -19,10 +19,10 @@
  *       - create_index: {name: books_author_id_idx, table: books, columns: [author_id]}
  *
  * Further operations: drop_table, add_column, drop_column, drop_index, run_sql (`{sqlite: [...], postgres: [...],
- * reverse: {sqlite: [...], postgres: [...]}}`). docs/migrations.md describes the format in full. Comments are allowed;
- * anchors, aliases, tags and duplicate keys are not. A file's checksum is the SHA-256 of its bytes. What was applied
- * stands in the table covet_migrations (label, name, checksum, applied_at, duration_us). Each migration runs in one
- * transaction with its history row; one runner works at a time. */
+ * mariadb: [...], reverse: {sqlite: [...], postgres: [...], mariadb: [...]}}`). docs/migrations.md describes the format
+ * in full. Comments are allowed; anchors, aliases, tags and duplicate keys are not. A file's checksum is the SHA-256 of
+ * its bytes. What was applied stands in the table covet_migrations (label, name, checksum, applied_at, duration_us).
+ * Each migration runs in one transaction with its history row; one runner works at a time. */
 #ifndef COVET_MIGRATE_H
 #define COVET_MIGRATE_H
 
@@ -67,6 +67,10 @@ typedef struct cv_migration_status {
     cv_time applied_at;
     bool changed; /* applied, but the file differs from what was applied */
     bool missing; /* applied, but there is no such file */
+    /* Being applied, or when `applied` undone, and not finished: a runner is at it, or it failed there. Only where the
+     * data definition is no part of transactions (MariaDB). */
+    bool begun;
+    size_t statements_done; /* of one that was begun */
 } cv_migration_status;
 
 /** All migrations in the order in which they apply, with what only the history knows behind. In the context's arena.
@@ -92,9 +96,14 @@ typedef struct cv_migrate_options {
 CV_API CV_CHECKED int cv_migrate(cv_ctx *cx, const cv_migrations *migrations, const cv_migrate_options *options,
                                  size_t *ret_done);
 
-/** The SQL of one migration for an engine ("sqlite", "postgres"), forward or backward, statements ended by ";\n". */
+/** The SQL of one migration for an engine ("sqlite", "postgres", "mariadb"), forward or backward, statements ended by
+ * ";\n". */
 CV_API CV_CHECKED int cv_migration_sql(cv_ctx *cx, const cv_migrations *migrations, const char *label, const char *name,
                                        const char *engine, bool forward, cv_buf *out);
+
+/** Whether an engine can have all of the set: each migration is rendered for it. CV_E_MIGRATION with the place (a key
+ * that is too long for it, a run_sql without statements for it), CV_E_INVALID for an unknown engine. */
+CV_API CV_CHECKED int cv_migrations_check_engine(cv_ctx *cx, const cv_migrations *migrations, const char *engine);
 
 /** A file that cv_makemigrations wrote, or would write. */
 typedef struct cv_new_migration {
@@ -110,6 +119,7 @@ typedef struct cv_makemigrations_options {
     const char *label;  /* NULL: all labels */
     const char *name;   /* NULL: "initial", or made from the operations */
     bool dry_run;
+    const char *engine; /* also refuse what this engine ("mariadb") cannot have; NULL: none in particular */
 } cv_makemigrations_options;
 
 /** Compare the registry's models with the replayed state and write what is missing: new tables with columns, keys,

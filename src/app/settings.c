@@ -13,7 +13,8 @@ const cv_setting cv__settings[] = {
      .env = "DATABASE_URL",
      .flag = "database",
      .secret = true,
-     .help = "sqlite:///app.db or postgres://user:password@host/name (default: sqlite:///NAME.db)"},
+     .help = "sqlite:///app.db, postgres://user:password@host/name or mysql://user:password@host/name (default: "
+             "sqlite:///NAME.db)"},
     {.name = "database.max_connections",
      .kind = CV_SETTING_INTEGER,
      .default_value = "0",

@@ -12,7 +12,8 @@ static int run_check(cv_ctx *cx, cv_app *app, int argc, char **argv)
         return rc;
     cv_migrations *migrations;
     CV_TRY(cv__migrations_load(cx, app, &migrations));
-    cv_makemigrations_options options = {.dry_run = true};
+    cv_makemigrations_options options = {.dry_run = true, .engine = cv__engine_of(app)};
+    CV_TRY(cv_migrations_check_engine(cx, migrations, options.engine));
     cv_new_migration *missing;
     size_t count;
     CV_TRY(cv_makemigrations(cx, app->registry, migrations, &options, &missing, &count));

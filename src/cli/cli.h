@@ -67,6 +67,9 @@ void cv__print_help(const cv_app *app, const char *name);
 
 /* ---- what commands need ---- */
 
+/** The engine of the configured database: "sqlite", "postgres", "mariadb". */
+const char *cv__engine_of(const cv_app *app);
+
 /** Load them and print their warnings on standard error. */
 CV_CHECKED int cv__migrations_load(cv_ctx *cx, const cv_app *app, cv_migrations **ret_migrations);
 

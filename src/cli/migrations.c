@@ -121,6 +121,14 @@ const cv_command cv__command_migrate = {
 
 /* ---- makemigrations ---- */
 
+const char *cv__engine_of(const cv_app *app)
+{
+    const char *url = cv_config_text(app->config, "database.url");
+    if (url && strncmp(url, "postgres", 8) == 0)
+        return "postgres";
+    return url && (strncmp(url, "mysql", 5) == 0 || strncmp(url, "mariadb", 7) == 0) ? "mariadb" : "sqlite";
+}
+
 static int print_new_json(cv_ctx *cx, const cv_new_migration *made, size_t count)
 {
     cv_buf out;
@@ -157,7 +165,8 @@ static int run_makemigrations(cv_ctx *cx, cv_app *app, int argc, char **argv)
     cv__args args = cv__args_make(app, argc, argv);
     bool check = cv__args_flag(&args, "--check");
     cv_makemigrations_options options = {.dry_run = cv__args_flag(&args, "--dry-run") || check,
-                                         .name = cv__args_value(&args, "--name")};
+                                         .name = cv__args_value(&args, "--name"),
+                                         .engine = cv__engine_of(app)};
     int rc = cv__args_end(&args, cv__command_makemigrations.usage, 0, 1);
     if (rc)
         return rc;
@@ -201,6 +210,8 @@ static int print_status_json(cv_ctx *cx, const cv_migration_status *status, size
         cv_json_bool(&w, status[i].changed);
         cv_json_key(&w, CV_STR("missing"));
         cv_json_bool(&w, status[i].missing);
+        cv_json_key(&w, CV_STR("statements_done"));
+        cv_json_value(&w, status[i].begun ? cv_value_i64((int64_t)status[i].statements_done) : CV_NULL);
         cv_json_object_end(&w);
     }
     cv_json_array_end(&w);
@@ -217,9 +228,13 @@ static void print_status(const cv_migration_status *status, size_t count)
         char at[CV_TIME_TEXT_BYTES] = "";
         if (status[i].applied)
             cv_time_format(status[i].applied_at, at);
-        printf(" [%c] %s%s%s%s%s\n", status[i].applied ? 'X' : ' ', status[i].name, *at ? "  " : "", at,
+        printf(" [%c] %s%s%s%s%s", status[i].applied ? 'X' : ' ', status[i].name, *at ? "  " : "", at,
                status[i].changed ? "  (the file was changed since)" : "",
                status[i].missing ? "  (the file is missing)" : "");
+        if (status[i].begun)
+            printf("  (half %s: %zu statements are done)", status[i].applied ? "undone" : "applied",
+                   status[i].statements_done);
+        putchar('\n');
     }
     if (count == 0)
         printf("there are no migrations\n");
@@ -256,12 +271,6 @@ const cv_command cv__command_showmigrations = {
 
 /* ---- sqlmigrate ---- */
 
-static const char *engine_of(const cv_app *app)
-{
-    const char *url = cv_config_text(app->config, "database.url");
-    return url && strncmp(url, "postgres", 8) == 0 ? "postgres" : "sqlite";
-}
-
 static int run_sqlmigrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
     cv__args args = cv__args_make(app, argc, argv);
@@ -274,7 +283,7 @@ static int run_sqlmigrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
     CV_TRY(cv__migrations_load(cx, app, &migrations));
     cv_buf sql, out;
     cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
-    CV_TRY(cv_migration_sql(cx, migrations, args.argv[0], args.argv[1], engine ? engine : engine_of(app), !backward,
+    CV_TRY(cv_migration_sql(cx, migrations, args.argv[0], args.argv[1], engine ? engine : cv__engine_of(app), !backward,
                             &sql));
     if (!app->json) {
         fwrite(sql.data, 1, sql.len, stdout);
@@ -292,7 +301,7 @@ static int run_sqlmigrate(cv_ctx *cx, cv_app *app, int argc, char **argv)
 
 const cv_command cv__command_sqlmigrate = {
     .name = "sqlmigrate",
-    .usage = "LABEL NAME [--engine sqlite | postgres] [--backward] [--dir FOLDER] [--json]",
+    .usage = "LABEL NAME [--engine sqlite | postgres | mariadb] [--backward] [--dir FOLDER] [--json]",
     .help = "show the SQL of a migration, without a database",
     .run = run_sqlmigrate,
     .without_database = true,

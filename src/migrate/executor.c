@@ -1,12 +1,14 @@
 /* Migrating a database. One runner works at a time:
  *
- * - PostgreSQL: an advisory lock of the session, held for the run on a connection of its own and asked for again and
+ * - PostgreSQL, MariaDB: a lock of the session, held for the run on a connection of its own and asked for again and
  *   again until the time is over. The history is read under it.
  * - SQLite: each migration's transaction begins with BEGIN IMMEDIATE, which excludes every other writer.
  *
- * On both, a migration's transaction first looks whether another runner has done its work meanwhile, and holds the
- * statements and the change of the history: either all of it happens, or nothing. */
-#include "migrate/plan.h"
+ * On SQLite and PostgreSQL, a migration's transaction first looks whether another runner has done its work meanwhile,
+ * and holds the statements and the change of the history: either all of it happens, or nothing. On MariaDB each
+ * statement takes effect by itself: they run one by one on the connection that holds the lock, and how far they came is
+ * noted (progress.h). */
+#include "migrate/progress.h"
 
 #include "db/database.h"
 #include <covet/fiber.h>
@@ -23,26 +25,37 @@ struct run {
     const cv_migrate_options *options;
     const cv__ddl *ddl;
     int64_t give_up_ns; /* waiting for another runner */
-    cv__conn *lock;     /* PostgreSQL: the connection that holds the lock */
+    cv__conn *lock;     /* the connection that holds the session's lock; NULL: the engine needs none */
     cv__plan plan;
     size_t done;
 };
 
 /* ---- the lock ---- */
 
-/* Run a statement of one boolean column on the lock's own connection. */
-static int ask(struct run *r, const char *sql, bool *ret_answer)
+/* Run a statement on the lock's own connection; `*ret_last` is the first column of its last row. */
+static int run_on_lock(struct run *r, const char *sql, cv_value *ret_last)
 {
     const cv__statement statement = {.sql = cv_str_of(sql), .uncached = true};
     const cv__driver *driver = r->lock->driver;
     cv_result result;
     cv__cursor *cursor = NULL;
-    cv_value cell = CV_NULL;
     CV_TRY(driver->execute(r->cx, r->lock, &statement, &result, &cursor));
-    int rc = cursor ? driver->fetch(r->cx, cursor, &cell, NULL) : 0;
-    *ret_answer = rc > 0 && cell.type == CV_TYPE_BOOL && cell.as.boolean;
+    if (!cursor)
+        return 0;
+    cv_value *cells = cv_zalloc(r->cx, cursor->column_count + 1, sizeof *cells);
+    int rc = cells ? 1 : CV_E_NOMEM;
+    while (rc > 0 && (rc = driver->fetch(r->cx, cursor, cells, NULL)) > 0)
+        *ret_last = cells[0];
     driver->finish(r->cx, cursor);
-    return rc < 0 ? rc : 0;
+    return rc;
+}
+
+static int ask(struct run *r, const char *sql, bool *ret_answer)
+{
+    cv_value cell = CV_NULL;
+    CV_TRY(run_on_lock(r, sql, &cell));
+    *ret_answer = (cell.type == CV_TYPE_BOOL && cell.as.boolean) || (cell.type == CV_TYPE_I64 && cell.as.i64 == 1);
+    return 0;
 }
 
 static int fail_busy(struct run *r)
@@ -56,7 +69,7 @@ static int wait_for_lock(struct run *r)
 {
     for (;;) {
         bool locked;
-        CV_TRY(ask(r, "SELECT pg_try_advisory_lock(7161937020348624229)", &locked));
+        CV_TRY(ask(r, r->ddl->lock, &locked));
         if (locked)
             return 0;
         if (cv_now_ns(r->cx) >= r->give_up_ns)
@@ -67,7 +80,7 @@ static int wait_for_lock(struct run *r)
 
 static int lock(struct run *r)
 {
-    if (r->ddl->engine != CV__POSTGRES || r->options->dry_run)
+    if (!r->ddl->lock || r->options->dry_run)
         return 0;
     CV_TRY(cv__db_hold(r->cx, r->db, CV__WRITER, &r->lock));
     int rc = wait_for_lock(r);
@@ -87,7 +100,7 @@ static void unlock(struct run *r)
     CV_SHIELD(r->cx, CLEAN_UP_MS)
     {
         bool unlocked = false;
-        if (ask(r, "SELECT pg_advisory_unlock(7161937020348624229)", &unlocked) < 0 || !unlocked)
+        if (ask(r, r->ddl->unlock, &unlocked) < 0 || !unlocked)
             r->lock->broken = true;
         cv__db_let_go(r->cx, r->lock);
     }
@@ -96,7 +109,7 @@ static void unlock(struct run *r)
     cv_error_put_back(r->cx, first);
 }
 
-/* ---- one migration ---- */
+/* ---- one migration, as one transaction ---- */
 
 /* Rows that a statement of a run_sql returns are read and dropped. */
 static int run_statement(struct run *r, const char *sql)
@@ -170,9 +183,77 @@ static int again_while_locked(struct run *r, int rc, bool *ret_again)
     return cv_sleep_ms(r->cx, POLL_MS);
 }
 
+/* ---- one migration, statement by statement ---- */
+
+/* Whether a statement that failed so may have taken effect all the same. */
+static bool is_unknown(int rc)
+{
+    return rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CLOSED || rc == CV_E_CONNECTION_LOST;
+}
+
+/* Note that the statement had no effect. What cannot be noted is found as not known. */
+static void take_back(struct run *r, const cv__step *step, size_t done)
+{
+    cv_error *first = cv_error_take(r->cx);
+    CV_SHIELD(r->cx, CLEAN_UP_MS)
+    {
+        int rc = done ? cv__progress_note(r->cx, step, done, done) : cv__progress_forget(r->cx, step);
+        if (rc < 0)
+            cv_error_clear(r->cx);
+    }
+    cv_error_put_back(r->cx, first);
+}
+
+static int run_one(struct run *r, const cv__step *step, size_t index)
+{
+    cv_value ignored;
+    CV_TRY(cv__progress_note(r->cx, step, index + 1, index));
+    int rc = run_on_lock(r, step->statements.list[index], &ignored);
+    if (rc == 0)
+        return cv__progress_note(r->cx, step, index + 1, index + 1);
+    if (is_unknown(rc))
+        return rc;
+    take_back(r, step, index);
+    return cv__progress_fail(r->cx, step, index, rc);
+}
+
+static int finish(struct run *r, const cv__step *step, int64_t begun_ns)
+{
+    CV_ATOMIC(r->cx)
+    {
+        CV_TRY(cv__progress_forget(r->cx, step));
+        if (step->forward)
+            CV_TRY(cv__history_add(r->cx, step->migration, (cv_now_ns(r->cx) - begun_ns) / 1000));
+        else
+            CV_TRY(cv__history_remove(r->cx, step->migration));
+    }
+    return 0;
+}
+
+static int apply_one_by_one(struct run *r, const cv__step *step)
+{
+    cv__progress_list begun;
+    size_t done;
+    bool due;
+    int64_t begun_ns = cv_now_ns(r->cx);
+    CV_TRY(is_due(r, step, &due));
+    if (!due)
+        return 0;
+    CV_TRY(cv__progress_read(r->cx, &begun));
+    const cv__progress *found = cv__progress_find(&begun, step->migration->label, step->migration->name);
+    CV_TRY(cv__progress_resume(r->cx, step, found, &done));
+    for (size_t i = done; i < step->statements.count; i++)
+        CV_TRY(run_one(r, step, i));
+    CV_TRY(finish(r, step, begun_ns));
+    r->done++;
+    return 0;
+}
+
 static int apply(struct run *r, const cv__step *step)
 {
     bool due = false, again = true;
+    if (!r->ddl->dialect->transactional_ddl)
+        return apply_one_by_one(r, step);
     while (again) {
         int rc = apply_in_transaction(r, step, &due);
         CV_TRY(again_while_locked(r, rc, &again));
@@ -184,6 +265,8 @@ static int apply(struct run *r, const cv__step *step)
 static int create_history(struct run *r)
 {
     bool again = true;
+    if (!r->ddl->dialect->transactional_ddl)
+        CV_TRY(cv__progress_create(r->cx));
     while (again) {
         int rc = cv__history_create(r->cx);
         CV_TRY(again_while_locked(r, rc, &again));
@@ -217,9 +300,12 @@ static int run_steps(struct run *r)
 static int run_locked(struct run *r)
 {
     cv__history history;
+    cv__progress_list begun;
     CV_TRY(cv__history_read(r->cx, r->migrations, &history));
     CV_TRY(cv__history_verify(r->cx, r->migrations, &history));
     CV_TRY(cv__plan_make(r->cx, r->ddl, r->migrations, &history, r->options, &r->plan));
+    CV_TRY(cv__progress_read(r->cx, &begun));
+    CV_TRY(cv__progress_verify(r->cx, &begun, &r->plan));
     if (r->plan.count && !r->options->dry_run)
         CV_TRY(create_history(r));
     return run_steps(r);

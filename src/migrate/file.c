@@ -89,20 +89,20 @@ static int take_engines(const cv__taking *t, const cv__yaml_node *node, cv__sql_
     }
     if (any)
         return 0;
-    return cv__fail_at(t->cx, cv__take_place(t, node), "run_sql needs statements for \"sqlite\" or \"postgres\"");
+    return cv__fail_at(t->cx, cv__take_place(t, node),
+                       "run_sql needs statements for \"sqlite\", \"postgres\" or \"mariadb\"");
 }
 
 static int take_run_sql(const cv__taking *t, const cv__yaml_node *node, cv__operation *operation)
 {
-    static const char *const known[] = {"sqlite", "postgres", "reverse", NULL};
-    static const char *const engines[] = {"sqlite", "postgres", NULL};
+    static const char *const known[] = {"sqlite", "postgres", "mariadb", "reverse", NULL};
     CV_TRY(cv__take_keys(t, node, "run_sql", known));
     CV_TRY(take_engines(t, node, operation->as.run_sql.forward));
     const cv__yaml_node *reverse = cv__yaml_get(node, "reverse");
     if (!reverse)
         return 0;
     operation->as.run_sql.reversible = true;
-    CV_TRY(cv__take_keys(t, reverse, "\"reverse\"", engines));
+    CV_TRY(cv__take_keys(t, reverse, "\"reverse\"", cv__engine_names));
     return take_engines(t, reverse, operation->as.run_sql.backward);
 }
 

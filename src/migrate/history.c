@@ -31,16 +31,22 @@ int cv__history_create(cv_ctx *cx)
         cv_buf_add_text(&sql, " NOT NULL, ");
     }
     cv_buf_add_text(&sql, "PRIMARY KEY (\"label\", \"name\"))");
+    cv_buf_add_text(&sql, cv__db_dialect(db)->table_options);
     return sql.error ? cv_fail(cx, sql.error, "could not make the history: out of memory") : run(cx, sql.data, NULL, 0);
 }
 
 static int exists(cv_ctx *cx, bool *ret_exists)
 {
     cv_value count;
-    if (strcmp(cv_db_engine(cv_ctx_db(cx)), "postgres") == 0)
+    const char *engine = cv_db_engine(cv_ctx_db(cx));
+    if (strcmp(engine, "postgres") == 0)
         CV_TRY(cv_scalar(cx, &count,
                          "SELECT count(*) FROM pg_catalog.pg_class "
                          "WHERE oid = to_regclass('covet_migrations') AND relkind = 'r'"));
+    else if (strcmp(engine, "mariadb") == 0)
+        CV_TRY(cv_scalar(cx, &count,
+                         "SELECT count(*) FROM information_schema.tables "
+                         "WHERE table_schema = DATABASE() AND table_name = 'covet_migrations'"));
     else
         CV_TRY(cv_scalar(cx, &count,
                          "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'covet_migrations'"));

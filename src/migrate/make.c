@@ -1,6 +1,7 @@
 /* makemigrations: for each label, what its migrations lack becomes a file. What was made is read back together with the
  * files that exist before anything is written: a file that would not load never reaches the folder. */
 #include "migrate/detect.h"
+#include "migrate/render.h"
 
 #include <stdlib.h>
 
@@ -224,6 +225,20 @@ static int write_text(struct making *m, struct made *made)
 
 /* ---- proof ---- */
 
+/* The engine must be able to have what is new. */
+static int prove_engine(struct making *m, const cv_migrations *all)
+{
+    const cv__ddl *ddl;
+    CV_TRY(cv__ddl_find(m->cx, m->options->engine, &ddl));
+    for (size_t i = 0; i < m->count; i++) {
+        cv__migration *migration;
+        cv__statements statements;
+        CV_TRY(cv__migrations_find(m->cx, all, m->made[i].label, m->made[i].name, &migration));
+        CV_TRY(cv__render_migration(m->cx, ddl, all, migration, true, &statements));
+    }
+    return 0;
+}
+
 /* Everything together must load, and nothing may be missing afterwards. */
 static int prove(struct making *m)
 {
@@ -244,6 +259,8 @@ static int prove(struct making *m)
         files[m->migrations->count + i] = (cv__source_file){made->label, made->name, path, cv_buf_str(&made->text)};
     }
     int rc = cv__migrations_build(m->cx, files, total, &all);
+    if (rc == 0 && m->options->engine)
+        return prove_engine(m, all);
     if (rc != CV_E_MIGRATION)
         return rc;
     cv_fail(m->cx, CV_E_UNSUPPORTED, "the models cannot be reached by one migration a label");

@@ -4,13 +4,13 @@
 const char *const cv__operation_names[CV__OPERATION_COUNT] = {"create_table", "drop_table", "add_column", "drop_column",
                                                               "create_index", "drop_index", "run_sql"};
 
-const char *const cv__engine_names[CV__ENGINE_COUNT] = {"sqlite", "postgres"};
+const char *const cv__engine_names[CV__ENGINE_COUNT + 1] = {"sqlite", "postgres", "mariadb"};
 
 static int reverse_run_sql(cv_ctx *cx, const cv__operation *operation, cv__operation *reverse)
 {
     if (!operation->as.run_sql.reversible) {
         cv__fail_at(cx, operation->place, "this run_sql cannot be undone: it has no \"reverse\"");
-        cv_error_hint(cx, "where there is nothing to undo, write: reverse: {sqlite: [], postgres: []}");
+        cv_error_hint(cx, "where there is nothing to undo, write: reverse: {sqlite: [], postgres: [], mariadb: []}");
         return CV_E_MIGRATION;
     }
     memcpy(reverse->as.run_sql.forward, operation->as.run_sql.backward, sizeof reverse->as.run_sql.forward);

@@ -25,11 +25,11 @@ typedef struct cv__sql_list {
     size_t count;
 } cv__sql_list;
 
-typedef enum cv__engine { CV__SQLITE, CV__POSTGRES } cv__engine;
-#define CV__ENGINE_COUNT 2
+typedef enum cv__engine { CV__SQLITE, CV__POSTGRES, CV__MARIADB } cv__engine;
+#define CV__ENGINE_COUNT 3
 
-/** "sqlite", "postgres", in the order of the engines. */
-extern const char *const cv__engine_names[CV__ENGINE_COUNT];
+/** "sqlite", "postgres", "mariadb", in the order of the engines; NULL-terminated. */
+extern const char *const cv__engine_names[CV__ENGINE_COUNT + 1];
 
 typedef struct cv__operation {
     cv__operation_kind kind;

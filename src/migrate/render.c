@@ -6,7 +6,19 @@ static const cv__ddl ddls[CV__ENGINE_COUNT] = {
                     .engine = CV__SQLITE,
                     .forward_references = true,
                     .before_drop = "PRAGMA defer_foreign_keys = ON"},
-    [CV__POSTGRES] = {.dialect = &cv__dialect_postgres, .engine = CV__POSTGRES},
+    [CV__POSTGRES] = {.dialect = &cv__dialect_postgres,
+                      .engine = CV__POSTGRES,
+                      .lock = "SELECT pg_try_advisory_lock(7161937020348624229)",
+                      .unlock = "SELECT pg_advisory_unlock(7161937020348624229)"},
+    /* Locks are the server's, so that the name has that of the database in it. */
+    [CV__MARIADB] = {.dialect = &cv__dialect_mariadb,
+                     .engine = CV__MARIADB,
+                     .constraints_apart = true,
+                     .max_key_bytes = 3072,
+                     .max_row_bytes = 65535,
+                     .lock = "SELECT GET_LOCK(CONCAT('covet_migrate_', MD5(DATABASE())), 0)",
+                     .unlock = "SELECT RELEASE_LOCK(CONCAT('covet_migrate_', MD5(DATABASE())))",
+                     .preamble = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES');\n"},
 };
 
 int cv__ddl_find(cv_ctx *cx, const char *engine, const cv__ddl **ret_ddl)
@@ -18,7 +30,7 @@ int cv__ddl_find(cv_ctx *cx, const char *engine, const cv__ddl **ret_ddl)
         }
     cv_fail(cx, CV_E_INVALID, "there is no engine \"%s\"", engine ? engine : "");
     const char *nearest = cv_str_nearest(cv_str_of(engine), cv__engine_names, CV__ENGINE_COUNT);
-    cv_error_hint(cx, nearest ? "did you mean \"%s\"?" : "there are sqlite and postgres", nearest);
+    cv_error_hint(cx, nearest ? "did you mean \"%s\"?" : "there are sqlite, postgres and mariadb", nearest);
     return CV_E_INVALID;
 }
 
@@ -27,23 +39,30 @@ struct rendering {
     cv_ctx *cx;
     const cv__ddl *ddl;
     const cv__state *before;
+    const cv__operation *operation;
     cv__statements *out;
     cv_buf sql;
     int error;
 };
 
-static int push(cv_ctx *cx, cv__statements *out, const char *statement)
+static int push(struct rendering *r, const char *statement)
 {
+    cv__statements *out = r->out;
     if (out->count == out->capacity) {
         size_t capacity = out->capacity ? 2 * out->capacity : 16;
-        const char **grown = cv_zalloc(cx, capacity, sizeof *grown);
-        if (!grown)
+        const char **list = cv_zalloc(r->cx, capacity, sizeof *list);
+        const cv__operation **operations = cv_zalloc(r->cx, capacity, sizeof(*operations));
+        if (!list || !operations)
             return CV_E_NOMEM;
-        for (size_t i = 0; i < out->count; i++)
-            grown[i] = out->list[i];
-        out->list = grown;
+        for (size_t i = 0; i < out->count; i++) {
+            list[i] = out->list[i];
+            operations[i] = out->operations[i];
+        }
+        out->list = list;
+        out->operations = operations;
         out->capacity = capacity;
     }
+    out->operations[out->count] = r->operation;
     out->list[out->count++] = statement;
     return 0;
 }
@@ -59,7 +78,7 @@ static int end(struct rendering *r)
     int rc = r->error ? r->error : r->sql.error;
     if (rc < 0)
         return cv_error_last(r->cx) ? rc : cv_fail(r->cx, rc, "could not write a statement: %s", cv_error_text(rc));
-    return push(r->cx, r->out, r->sql.data);
+    return push(r, r->sql.data);
 }
 
 static void add_name(struct rendering *r, const char *name)
@@ -135,7 +154,7 @@ static void add_check(struct rendering *r, const cv__check *check, const cv__col
 {
     static const char *const operators[] = {
         [CV__EXACT] = " = ", [CV__GT] = " > ", [CV__GTE] = " >= ", [CV__LT] = " < ", [CV__LTE] = " <= "};
-    add_text(r, " CONSTRAINT ");
+    add_text(r, "CONSTRAINT ");
     add_name(r, check->name);
     add_text(r, " CHECK (");
     if (check->lookup == CV__STARTSWITH) {
@@ -159,7 +178,32 @@ static void add_check(struct rendering *r, const cv__check *check, const cv__col
     add_text(r, ")");
 }
 
-/* All constraints stand at their column, not at the table: only so can SQLite drop the column. */
+static void add_foreign_key(struct rendering *r, const char *table, const cv__column *column)
+{
+    add_key_name(r, table, column->name);
+    add_text(r, " FOREIGN KEY (");
+    add_name(r, column->name);
+    add_text(r, ")");
+    add_reference(r, column);
+}
+
+/* The constraints of a column, each behind `before`: its key, where it is one at once, and its checks. */
+static void add_constraints(struct rendering *r, const char *table, const cv__column *column, const cv__check *checks,
+                            size_t check_count, bool with_reference, const char *before)
+{
+    if (with_reference) {
+        add_text(r, before);
+        add_foreign_key(r, table, column);
+    }
+    for (size_t i = 0; i < check_count; i++)
+        if (strcmp(checks[i].column, column->name) == 0) {
+            add_text(r, before);
+            add_check(r, &checks[i], &column->type);
+        }
+}
+
+/* All constraints stand at their column, not at the table, where an engine allows it: only so can SQLite drop the
+ * column. */
 static void add_column(struct rendering *r, const char *table, const cv__column *column, const cv__check *checks,
                        size_t check_count, bool with_reference)
 {
@@ -176,14 +220,14 @@ static void add_column(struct rendering *r, const char *table, const cv__column 
         add_text(r, " DEFAULT ");
         add_value(r, column->default_value, &column->type);
     }
+    if (r->ddl->constraints_apart)
+        return;
     if (with_reference) {
         add_text(r, " ");
         add_key_name(r, table, column->name);
         add_reference(r, column);
     }
-    for (size_t i = 0; i < check_count; i++)
-        if (strcmp(checks[i].column, column->name) == 0)
-            add_check(r, &checks[i], &column->type);
+    add_constraints(r, table, column, checks, check_count, false, " ");
 }
 
 /* ---- references between tables ---- */
@@ -211,11 +255,7 @@ static int add_constraint(struct rendering *r, const char *table, const cv__colu
     begin(r, "ALTER TABLE ");
     add_name(r, table);
     add_text(r, " ADD ");
-    add_key_name(r, table, column->name);
-    add_text(r, " FOREIGN KEY (");
-    add_name(r, column->name);
-    add_text(r, ")");
-    add_reference(r, column);
+    add_foreign_key(r, table, column);
     return end(r);
 }
 
@@ -243,8 +283,9 @@ static int each_reference(struct rendering *r, const cv__schema_table *table, co
 
 /* ---- operations ---- */
 
-static int create_index(struct rendering *r, const cv__index *index)
+static int create_index(struct rendering *r, const cv__schema_table *table, const cv__index *index)
 {
+    CV_TRY(cv__ddl_check_index(r->cx, r->ddl, table, index, r->operation->place));
     begin(r, index->unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ");
     add_name(r, index->name);
     add_text(r, " ON ");
@@ -259,8 +300,39 @@ static int create_index(struct rendering *r, const cv__index *index)
     return end(r);
 }
 
+/* An index that a foreign key needs cannot go without another in its place; that one keeps the key's name. */
+static int drop_index(struct rendering *r, const char *name)
+{
+    const cv__index *index = cv__state_index(r->before, name);
+    const cv__schema_table *table = index ? cv__state_table(r->before, index->table) : NULL;
+    const cv__column *first = table ? cv__table_column(table, index->columns[0]) : NULL;
+    if (!r->ddl->constraints_apart) {
+        begin(r, "DROP INDEX ");
+        add_name(r, name);
+        return end(r);
+    }
+    if (!first)
+        return cv__fail_at(r->cx, r->operation->place, "there is no index \"%s\" to drop", name);
+    begin(r, "ALTER TABLE ");
+    add_name(r, table->name);
+    if (first->references_table) {
+        const char *key = key_name(r->cx, table->name, first->name);
+        if (!key)
+            return CV_E_NOMEM;
+        add_text(r, " ADD INDEX IF NOT EXISTS ");
+        add_name(r, key);
+        add_text(r, " (");
+        add_name(r, first->name);
+        add_text(r, "),");
+    }
+    add_text(r, " DROP INDEX ");
+    add_name(r, name);
+    return end(r);
+}
+
 static int create_table(struct rendering *r, const cv__schema_table *table)
 {
+    CV_TRY(cv__ddl_check_table(r->cx, r->ddl, table));
     begin(r, "CREATE TABLE ");
     add_name(r, table->name);
     add_text(r, " (");
@@ -269,10 +341,14 @@ static int create_table(struct rendering *r, const cv__schema_table *table)
         add_column(r, table->name, &table->columns[i], table->checks, table->check_count,
                    refers_inline(r, table->name, &table->columns[i]));
     }
+    for (size_t i = 0; r->ddl->constraints_apart && i < table->column_count; i++)
+        add_constraints(r, table->name, &table->columns[i], table->checks, table->check_count,
+                        refers_inline(r, table->name, &table->columns[i]), ",\n    ");
     add_text(r, "\n)");
+    add_text(r, r->ddl->dialect->table_options);
     CV_TRY(end(r));
     for (size_t i = 0; i < table->index_count; i++)
-        CV_TRY(create_index(r, &table->indexes[i]));
+        CV_TRY(create_index(r, table, &table->indexes[i]));
     if (r->ddl->forward_references)
         return 0;
     CV_TRY(each_reference(r, table, table->name, add_constraint));
@@ -306,18 +382,44 @@ static int add_column_statement(struct rendering *r, const cv__operation *operat
 {
     const char *table = operation->as.add_column.table;
     const cv__column *column = &operation->as.add_column.column;
+    const cv__check *checks = operation->as.add_column.checks;
+    size_t check_count = operation->as.add_column.check_count;
+    bool refers = refers_inline(r, table, column);
+    CV_TRY(cv__ddl_check_column(r->cx, r->ddl, column, checks, check_count));
     begin(r, "ALTER TABLE ");
     add_name(r, table);
     add_text(r, " ADD COLUMN ");
-    add_column(r, table, column, operation->as.add_column.checks, operation->as.add_column.check_count,
-               refers_inline(r, table, column));
+    add_column(r, table, column, checks, check_count, refers);
+    if (r->ddl->constraints_apart)
+        add_constraints(r, table, column, checks, check_count, refers, ", ADD ");
     return end(r);
+}
+
+/* Constraints that stand at the table keep their column from being dropped. */
+static void drop_constraints_of(struct rendering *r, const cv__schema_table *table, const cv__column *column)
+{
+    for (size_t i = 0; i < table->check_count; i++)
+        if (strcmp(table->checks[i].column, column->name) == 0) {
+            add_text(r, " DROP CONSTRAINT ");
+            add_name(r, table->checks[i].name);
+            add_text(r, ",");
+        }
+    const char *key = column->references_table ? key_name(r->cx, table->name, column->name) : NULL;
+    if (!key)
+        return;
+    add_text(r, " DROP CONSTRAINT ");
+    add_name(r, key);
+    add_text(r, ",");
 }
 
 static int drop_column(struct rendering *r, const char *table, const char *column)
 {
+    const cv__schema_table *before = r->ddl->constraints_apart ? cv__state_table(r->before, table) : NULL;
+    const cv__column *dropped = before ? cv__table_column(before, column) : NULL;
     begin(r, "ALTER TABLE ");
     add_name(r, table);
+    if (dropped)
+        drop_constraints_of(r, before, dropped);
     add_text(r, " DROP COLUMN ");
     add_name(r, column);
     return end(r);
@@ -333,14 +435,14 @@ static int run_sql(struct rendering *r, const cv__operation *operation)
         return CV_E_MIGRATION;
     }
     for (size_t i = 0; i < list->count; i++)
-        CV_TRY(push(r->cx, r->out, list->statements[i]));
+        CV_TRY(push(r, list->statements[i]));
     return 0;
 }
 
 int cv__render(cv_ctx *cx, const cv__ddl *ddl, const cv__state *before, const cv__operation *operation,
                cv__statements *out)
 {
-    struct rendering r = {.cx = cx, .ddl = ddl, .before = before, .out = out};
+    struct rendering r = {.cx = cx, .ddl = ddl, .before = before, .operation = operation, .out = out};
     switch (operation->kind) {
     case CV__CREATE_TABLE:
         return create_table(&r, operation->as.create_table);
@@ -351,11 +453,9 @@ int cv__render(cv_ctx *cx, const cv__ddl *ddl, const cv__state *before, const cv
     case CV__DROP_COLUMN:
         return drop_column(&r, operation->as.drop_column.table, operation->as.drop_column.column);
     case CV__CREATE_INDEX:
-        return create_index(&r, &operation->as.create_index);
+        return create_index(&r, cv__state_table(before, operation->as.create_index.table), &operation->as.create_index);
     case CV__DROP_INDEX:
-        begin(&r, "DROP INDEX ");
-        add_name(&r, operation->as.drop_index);
-        return end(&r);
+        return drop_index(&r, operation->as.drop_index);
     case CV__RUN_SQL:
         return run_sql(&r, operation);
     }
@@ -401,6 +501,16 @@ int cv__render_migration(cv_ctx *cx, const cv__ddl *ddl, const cv_migrations *mi
     return 0;
 }
 
+int cv_migrations_check_engine(cv_ctx *cx, const cv_migrations *migrations, const char *engine)
+{
+    const cv__ddl *ddl;
+    cv__statements statements;
+    CV_TRY(cv__ddl_find(cx, engine, &ddl));
+    for (size_t i = 0; i < migrations->count; i++)
+        CV_TRY(cv__render_migration(cx, ddl, migrations, migrations->list[i], true, &statements));
+    return 0;
+}
+
 int cv_migration_sql(cv_ctx *cx, const cv_migrations *migrations, const char *label, const char *name,
                      const char *engine, bool forward, cv_buf *out)
 {
@@ -410,6 +520,8 @@ int cv_migration_sql(cv_ctx *cx, const cv_migrations *migrations, const char *la
     CV_TRY(cv__ddl_find(cx, engine, &ddl));
     CV_TRY(cv__migrations_find(cx, migrations, label, name, &migration));
     CV_TRY(cv__render_migration(cx, ddl, migrations, migration, forward, &statements));
+    if (ddl->preamble && statements.count)
+        cv_buf_add_text(out, ddl->preamble);
     for (size_t i = 0; i < statements.count; i++) {
         cv_buf_add_text(out, statements.list[i]);
         cv_buf_add_text(out, ";\n");

@@ -90,7 +90,8 @@ typedef struct cv__dialect {
     cv__made_keys made_keys;
     /** What follows the table in the INSERT of a row of nothing but defaults: " DEFAULT VALUES". */
     const char *row_of_defaults;
-    bool nulls_first; /* NULL is less than every value in ORDER BY, and there is no word to change that */
+    const char *table_options; /* what ends CREATE TABLE, behind the parenthesis: " ENGINE=InnoDB"; "" for nothing */
+    bool nulls_first;          /* NULL is less than every value in ORDER BY, and there is no word to change that */
     bool transactional_ddl;
 
     /* How text is quoted, for the placeholder scanner. */

@@ -236,6 +236,7 @@ const cv__dialect cv__dialect_mariadb = {
     .lookup_value = lookup_value,
     .made_keys = CV__KEYS_FIRST_TOLD,
     .row_of_defaults = " () VALUES ()",
+    .table_options = " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     .nulls_first = true,
     .transactional_ddl = false,
     .backquotes = true,

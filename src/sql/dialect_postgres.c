@@ -287,6 +287,7 @@ const cv__dialect cv__dialect_postgres = {
     .lookup_value = lookup_value,
     .made_keys = CV__KEYS_RETURNED,
     .row_of_defaults = " DEFAULT VALUES",
+    .table_options = "",
     .transactional_ddl = true,
     .dollar_quotes = true,
     .nested_comments = true,

@@ -341,6 +341,7 @@ const cv__dialect cv__dialect_sqlite = {
     .row_source = "cv_rows",
     .made_keys = CV__KEYS_IN_SEQUENCE,
     .row_of_defaults = " DEFAULT VALUES",
+    .table_options = "",
     .transactional_ddl = true,
     .bracket_quotes = true,
     .backquotes = true,

@@ -1,4 +1,4 @@
-/* sqlmigrate: the statements of both engines, forward and backward, without a database. */
+/* sqlmigrate: the statements of the engines, forward and backward, without a database. */
 #include "migrate_test.h"
 
 static const char *sql_of(cv_ctx *cx, const cv_migrations *set, const char *name, const char *engine, bool forward)
@@ -236,6 +236,127 @@ static void long_names_are_shortened(void **state)
     cv_ctx_free(cx);
 }
 
+/* ---- MariaDB: constraints stand at the table, and keys and rows have bounds ---- */
+
+#define MODE "SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES,NO_BACKSLASH_ESCAPES');\n"
+#define INNO " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;\n"
+#define AUTO "BIGINT AUTO_INCREMENT PRIMARY KEY"
+
+static void mariadb_has_its_constraints_at_the_table(void **state)
+{
+    (void)state;
+    cv_ctx *cx = cv_ctx_new(0);
+    cv_migrations *set = load_set(cx, SET(ONE("0001_x", CIRCLE)));
+    assert_string_equal(sql_of(cx, set, "0001_x", "mariadb", true), MODE
+                        "CREATE TABLE \"a\" (\n    \"id\" " AUTO ",\n    \"b_id\" BIGINT NOT NULL\n)" INNO
+                        "CREATE TABLE \"b\" (\n    \"id\" " AUTO ",\n    \"a_id\" BIGINT,\n"
+                        "    CONSTRAINT \"b_a_id_fk\" FOREIGN KEY (\"a_id\") REFERENCES \"a\" (\"id\") ON DELETE SET "
+                        "NULL\n)" INNO
+                        "ALTER TABLE \"a\" ADD CONSTRAINT \"a_b_id_fk\" FOREIGN KEY (\"b_id\") REFERENCES \"b\" "
+                        "(\"id\") ON DELETE NO ACTION;\n");
+    assert_string_equal(sql_of(cx, set, "0001_x", "mariadb", false), MODE
+                        "ALTER TABLE \"a\" DROP CONSTRAINT \"a_b_id_fk\";\nDROP TABLE \"b\";\nDROP TABLE \"a\";\n");
+    cv_ctx_free(cx);
+}
+
+static void mariadb_drops_what_stands_in_the_way_by_name(void **state)
+{
+    (void)state;
+    static const char change[] = OPERATIONS(
+        "  - add_column: {table: books, column: {name: next_id, type: integer, null: true, references: {table: books, "
+        "column: id}}, checks: [{name: c, column: next_id, lookup: gt, value: 0}]}\n"
+        "  - create_index: {name: i, table: books, columns: [next_id]}\n"
+        "  - create_index: {name: j, table: books, columns: [title]}\n");
+    cv_ctx *cx = cv_ctx_new(0);
+    cv_migrations *set = load_set(cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", change)));
+    assert_string_equal(sql_of(cx, set, "0002_x", "mariadb", true), MODE
+                        "ALTER TABLE \"books\" ADD COLUMN \"next_id\" BIGINT, ADD CONSTRAINT \"books_next_id_fk\" "
+                        "FOREIGN KEY (\"next_id\") REFERENCES \"books\" (\"id\") ON DELETE NO ACTION, ADD CONSTRAINT "
+                        "\"c\" CHECK (\"next_id\" > 0);\n"
+                        "CREATE INDEX \"i\" ON \"books\" (\"next_id\");\n"
+                        "CREATE INDEX \"j\" ON \"books\" (\"title\");\n");
+    assert_string_equal(sql_of(cx, set, "0002_x", "mariadb", false), MODE
+                        "ALTER TABLE \"books\" DROP INDEX \"j\";\n"
+                        "ALTER TABLE \"books\" ADD INDEX IF NOT EXISTS \"books_next_id_fk\" (\"next_id\"), DROP INDEX "
+                        "\"i\";\n"
+                        "ALTER TABLE \"books\" DROP CONSTRAINT \"c\", DROP CONSTRAINT \"books_next_id_fk\", DROP "
+                        "COLUMN \"next_id\";\n");
+    cv_ctx_free(cx);
+}
+
+#define TABLE_OF(columns)                                                                                              \
+    OPERATIONS("  - create_table:\n      name: t\n      columns:\n        - {name: id, type: integer, identity: "      \
+               "true}\n" columns)
+
+static void check_bound(const char *text, size_t len, const char *part, const char *hint)
+{
+    cv_ctx *cx = cv_ctx_new(0);
+    const cv_embedded_migration one = {.label = "shop", .name = "0001_x", .text = text, .len = len};
+    cv_migrations *set = load_set(cx, (cv_migrations_source){.embedded = &one, .embedded_count = 1});
+    assert_ok(cx, cv_migrations_check_engine(cx, set, "sqlite"));
+    assert_ok(cx, cv_migrations_check_engine(cx, set, "postgres"));
+    if (!part) {
+        assert_ok(cx, cv_migrations_check_engine(cx, set, "mariadb"));
+    } else {
+        assert_int_equal(cv_migrations_check_engine(cx, set, "mariadb"), CV_E_MIGRATION);
+        const cv_error *error = cv_error_last(cx);
+        if (!strstr(error->message, part) || !strstr(error->hint, hint))
+            fail_msg("%s: %s", error->message, error->hint);
+        assert_non_null(strstr(error->message, "0001_x (embedded):"));
+    }
+    cv_ctx_free(cx);
+}
+#define BOUND(text, part, hint) check_bound(text, sizeof(text) - 1, part, hint)
+
+static void mariadb_bounds_keys_and_rows(void **state)
+{
+    (void)state;
+    BOUND(OPERATIONS(
+              "  - create_table: {name: t, columns: [{name: k, type: char, max_length: 769, primary_key: true}]}\n"),
+          "the column \"k\" is too long for a key on mariadb", "at most 768");
+    BOUND(OPERATIONS("  - create_table: {name: t, columns: [{name: k, type: text, primary_key: true}]}\n"),
+          "the column \"k\" is too long", "at most 768");
+    BOUND(OPERATIONS(
+              "  - create_table: {name: t, columns: [{name: k, type: char, max_length: 768, primary_key: true}]}\n"),
+          NULL, NULL);
+    BOUND(
+        TABLE_OF(
+            "        - {name: a, type: char, max_length: 700}\n        - {name: b, type: text}\n") "  - create_index: "
+                                                                                                   "{name: i, table: "
+                                                                                                   "t, columns: [a, "
+                                                                                                   "b]}\n",
+        "the index \"i\" may have keys of 5872 bytes; mariadb takes at most 3072", "fewer columns");
+    BOUND(
+        TABLE_OF(
+            "        - {name: a, type: char, max_length: 700}\n        - {name: b, type: text}\n") "  - create_index: "
+                                                                                                   "{name: i, table: "
+                                                                                                   "t, columns: [a, "
+                                                                                                   "b], unique: true}\n"
+                                                                                                   "  - create_index: "
+                                                                                                   "{name: j, table: "
+                                                                                                   "t, columns: [b]}\n"
+                                                                                                   "  - create_index: "
+                                                                                                   "{name: k, table: "
+                                                                                                   "t, columns: [a, "
+                                                                                                   "id]}\n",
+        NULL, NULL);
+    BOUND(TABLE_OF(
+              "        - {name: a, type: char, max_length: 9000}\n        - {name: b, type: char, max_length: 9000}\n"),
+          "a row of the table \"t\" may have 72", "unbounded");
+    BOUND(
+        TABLE_OF(
+            "        - {name: a, type: integer, null: true, references: {table: t, column: id, on_delete: set_null}}\n"
+            "      checks: [{name: c, column: a, lookup: gt, value: 0}]\n"),
+        "cannot have the check \"c\" on mariadb", "leave the check out");
+    BOUND(TABLE_OF(
+              "        - {name: a, type: decimal, digits: 20, places: 2}\n        - {name: b, type: uuid}\n"
+              "        - {name: c, type: boolean}\n        - {name: d, type: date}\n        - {name: e, type: json}\n"
+              "        - {name: f, type: datetime}\n        - {name: g, type: binary}\n") "  - create_index: {name: i, "
+                                                                                          "table: t, columns: [a, b, "
+                                                                                          "c, d, f]}\n",
+          NULL, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +368,9 @@ int main(void)
         cmocka_unit_test(names_are_found_or_suggested),
         cmocka_unit_test(a_reference_to_a_key_of_the_same_table_comes_after_it),
         cmocka_unit_test(long_names_are_shortened),
+        cmocka_unit_test(mariadb_has_its_constraints_at_the_table),
+        cmocka_unit_test(mariadb_drops_what_stands_in_the_way_by_name),
+        cmocka_unit_test(mariadb_bounds_keys_and_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,6 +40,7 @@ static int create_table(cv_ctx *cx, const cv__dialect *dialect, const cv__model_
         add_column(&sql, dialect, &model->fields[i]);
     }
     cv_buf_add_char(&sql, ')');
+    cv_buf_add_text(&sql, dialect->table_options);
     int rc = cv_sql_run(cx, sql.data, NULL, 0, NULL, NULL);
     cv_buf_done(&sql);
     return rc;
