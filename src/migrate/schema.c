@@ -51,8 +51,7 @@ bool cv__value_fits(cv_arena *arena, cv_value value, const cv__column_type *type
     if (value.type == CV_TYPE_TEXT && type->max_length && cv_utf8_length(value.as.text) > type->max_length)
         return false;
     return cv__dialect_sqlite.store(arena, value, type, &stored) == 0 &&
-           cv__dialect_postgres.store(arena, value, type, &stored) == 0 &&
-           cv__dialect_mariadb.store(arena, value, type, &stored) == 0;
+           cv__dialect_postgres.store(arena, value, type, &stored) == 0;
 }
 
 /* ---- checking ---- */

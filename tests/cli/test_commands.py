@@ -86,7 +86,7 @@ def test_all_json_output_parses(folder):
     assert program.json('migrate', '--dry-run')['migrations'][0]['name'] == '0001_initial'
     status = program.json('showmigrations')
     assert status == [{'label': 'bookshop', 'name': '0001_initial', 'applied_at': None, 'changed': False,
-                       'missing': False}], status
+                       'missing': False, 'statements_done': None}], status
     assert program.json('migrate')['migrations'] == [
         {'label': 'bookshop', 'name': '0001_initial', 'direction': 'forward'}]
     assert program.json('migrate')['migrations'] == []

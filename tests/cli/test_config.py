@@ -35,7 +35,7 @@ def test_mistakes_in_a_file_name_it_and_the_line(folder):
             'http: {port: 80\n': ('covet.yaml',),
             'log: {level: loud}\n': ('log.level cannot be "loud"',),
             'log: {format: xml}\n': ('log.format cannot be "xml"',),
-            'database: {url: "mysql://h/d"}\n': ('mysql',),
+            'database: {url: "oracle://h/d"}\n': ('oracle',),
     }.items():
         (folder / 'covet.yaml').write_text(text)
         program.environment.pop('DATABASE_URL', None)

@@ -12,7 +12,7 @@ CV_MODEL(work, "works", CV_ID(id), CV_CHAR(title, .max_length = 20, .default_val
          CV_DECIMAL(exact, .digits = 30, .places = 10, .max = "12345678901234567890.5"),
          CV_DATETIME(published, .default_value = "2026-01-02T03:04:05.000006Z"),
          CV_DATE(day, .min = "2000-01-01", .default_value = "2026-01-02"),
-         CV_UUID(code, .default_value = "01234567-89ab-cdef-0123-456789abcdef"),
+         CV_UUID(code, .default_value = "01234567-89ab-4def-8123-456789abcdef"),
          CV_JSON(extra, .default_value = "{\"a\": [1, null]}"), CV_BINARY(cover, .null = true),
          CV_FOREIGN_KEY(writer, writer, .on_delete = CV_CASCADE),
          CV_FOREIGN_KEY(editor, writer, .on_delete = CV_SET_NULL), CV_FOREIGN_KEY(shelf, shelf),

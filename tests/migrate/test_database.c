@@ -1,5 +1,6 @@
-/* Migrating real databases: SQLite always, PostgreSQL when COVET_TEST_POSTGRES names a server. Each case runs on each
- * engine, in a file or schema of its own. */
+/* Migrating real databases: SQLite always, PostgreSQL and MariaDB where a test server is at hand. Each case runs on
+ * each engine, in a file, schema or database of its own. */
+#include "mariadb_server.h"
 #include "migrate_test.h"
 #include "models.h"
 
@@ -11,7 +12,7 @@ typedef struct world {
     cv_db *db;
     folder folder;
     char url[512];
-    bool postgres;
+    bool postgres, mariadb;
 } world;
 
 static void run(world *w, const char *sql)
@@ -25,8 +26,11 @@ static int set_up(void **state)
     world *w = calloc(1, sizeof *w);
     w->cx = new_runtime();
     w->folder = make_folder();
-    w->postgres = strcmp(server, "sqlite") != 0;
-    if (w->postgres)
+    w->mariadb = strcmp(server, "mariadb") == 0;
+    w->postgres = !w->mariadb && strcmp(server, "sqlite") != 0;
+    if (w->mariadb)
+        assert_true(test_mariadb_create("migrate", w->url));
+    else if (w->postgres)
         snprintf(w->url, sizeof w->url, "%s", server);
     else
         snprintf(w->url, sizeof w->url, "sqlite:///%s/test.db", w->folder.path);
@@ -44,6 +48,8 @@ static int tear_down(void **state)
 {
     world *w = *state;
     cv_db_close(w->cx, w->db);
+    if (w->mariadb)
+        test_mariadb_drop(w->url);
     remove_folder(&w->folder);
     cv_runtime_free(w->cx);
     free(w);
@@ -90,11 +96,26 @@ static const char *schema_of(world *w)
         "WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'covet_migrations' "
         "UNION ALL SELECT 'i', indexname::text, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> "
         "'covet_migrations' ORDER BY 1, 2, 3";
+    static const char mariadb[] =
+        "SELECT 'c' || table_name, column_name, CONCAT(column_type, COALESCE(column_default, ''), is_nullable, extra, "
+        "COALESCE(collation_name, '')) FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name "
+        "NOT LIKE 'covet%' UNION ALL SELECT 'i' || table_name, index_name, CONCAT(column_name, seq_in_index, "
+        "non_unique, "
+        "collation) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name NOT LIKE "
+        "'covet%' "
+        "UNION ALL SELECT 'k' || table_name, constraint_name, constraint_type FROM "
+        "information_schema.table_constraints "
+        "WHERE table_schema = DATABASE() AND table_name NOT LIKE 'covet%' UNION ALL SELECT 'r' || table_name, "
+        "constraint_name, referenced_table_name || delete_rule FROM information_schema.referential_constraints WHERE "
+        "constraint_schema = DATABASE() UNION ALL SELECT 'd' || table_name, constraint_name, check_clause FROM "
+        "information_schema.check_constraints WHERE constraint_schema = DATABASE() AND table_name NOT LIKE 'covet%' "
+        "ORDER BY 1, 2, 3";
     cv_rows *rows;
     cv_buf text;
     cv_buf_init_arena(&text, cv_ctx_arena(w->cx), 0);
     cv_buf_add_text(&text, "");
-    assert_ok(w->cx, cv_sql_run(w->cx, w->postgres ? postgres : sqlite, NULL, 0, NULL, &rows));
+    const char *sql = w->mariadb ? mariadb : w->postgres ? postgres : sqlite;
+    assert_ok(w->cx, cv_sql_run(w->cx, sql, NULL, 0, NULL, &rows));
     while (cv_rows_next(w->cx, rows) == 1) {
         for (size_t i = 0; i < 3; i++)
             cv_buf_printf(&text, "%.*s|", CV_STR_ARG(cv_rows_get(rows, i).as.text));
@@ -116,13 +137,16 @@ static const char *schema_of(world *w)
 /* Rows that refer to each other; both engines let them in when the check is deferred or the key added later. */
 static int insert_a_circle(world *w)
 {
+    bool later = w->postgres || w->mariadb;
     if (w->postgres)
         run(w, "ALTER TABLE writers ALTER COLUMN best_id DROP NOT NULL");
+    if (w->mariadb)
+        run(w, "ALTER TABLE writers MODIFY best_id BIGINT NULL");
     CV_ATOMIC(w->cx)
     {
-        run(w, w->postgres ? "INSERT INTO shelves (code) VALUES ('b')" : "PRAGMA defer_foreign_keys = ON");
-        run(w, w->postgres ? "INSERT INTO writers (id, name) VALUES (1, 'a')"
-                           : "INSERT INTO writers (id, name, best_id) VALUES (1, 'a', 1)");
+        run(w, later ? "INSERT INTO shelves (code) VALUES ('b')" : "PRAGMA defer_foreign_keys = ON");
+        run(w, later ? "INSERT INTO writers (id, name) VALUES (1, 'a')"
+                     : "INSERT INTO writers (id, name, best_id) VALUES (1, 'a', 1)");
         run(w, "INSERT INTO works (id, small, medium, writer_id, shelf_id) VALUES (1, -3, 1, 1, 'a')");
         run(w, "UPDATE writers SET best_id = 1");
     }
@@ -231,7 +255,9 @@ static void raw_sql_moves_data_and_back(void **state)
         OPERATIONS("  - run_sql:\n"
                    "      sqlite: [\"INSERT INTO books (title) VALUES ('is ? a mark')\", \"SELECT id FROM books\"]\n"
                    "      postgres: [\"INSERT INTO books (title) VALUES ('is ? a mark')\", \"SELECT id FROM books\"]\n"
-                   "      reverse: {sqlite: [\"DELETE FROM books\"], postgres: [\"DELETE FROM books\"]}\n");
+                   "      mariadb: [\"INSERT INTO books (title) VALUES ('is ? a mark')\", \"SELECT id FROM books\"]\n"
+                   "      reverse: {sqlite: [\"DELETE FROM books\"], postgres: [\"DELETE FROM books\"], mariadb: "
+                   "[\"DELETE FROM books\"]}\n");
     cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", change)));
     migrate(w, set, NULL, NULL);
     assert_int_equal(number(w, "SELECT count(*) FROM books WHERE title = 'is ? a mark'"), 1);
@@ -252,8 +278,8 @@ static void rows_are_kept_through_changes(void **state)
     migrate(w, set, "shop", "0001");
     run(w, "INSERT INTO books (title) VALUES ('a')");
     migrate(w, set, NULL, NULL);
-    assert_int_equal(number(w, w->postgres ? "SELECT count(*) FROM books WHERE price = 2.5 AND seen"
-                                           : "SELECT count(*) FROM books WHERE price = 250 AND seen = 1"),
+    assert_int_equal(number(w, !w->postgres && !w->mariadb ? "SELECT count(*) FROM books WHERE price = 250 AND seen = 1"
+                                                           : "SELECT count(*) FROM books WHERE price = 2.5 AND seen"),
                      1);
     migrate(w, set, "shop", "0001");
     assert_int_equal(number(w, "SELECT count(*) FROM books"), 1);
@@ -347,8 +373,11 @@ static void what_cannot_be_undone_is_known_before(void **state)
     world *w = *state;
     size_t done;
     cv_migrations *set = load_set(
-        w->cx, SET(ONE("0001_x", OPERATIONS("  - run_sql: {sqlite: [\"SELECT 1\"], postgres: [\"SELECT 1\"]}\n")),
-                   ONE("0002_x", OPERATIONS(BOOKS))));
+        w->cx,
+        SET(ONE("0001_x",
+                OPERATIONS(
+                    "  - run_sql: {sqlite: [\"SELECT 1\"], postgres: [\"SELECT 1\"], mariadb: [\"SELECT 1\"]}\n")),
+            ONE("0002_x", OPERATIONS(BOOKS))));
     migrate(w, set, NULL, NULL);
     const char *before = schema_of(w);
     assert_fails(w->cx, cv_migrate(w->cx, set, &(cv_migrate_options){.label = "shop", .name = "zero"}, &done),
@@ -394,8 +423,10 @@ static int runner(const char *url, int start)
     cv_migrations *set;
     cv_migrations_source source =
         SET(ONE("0001_x", OPERATIONS(BOOKS)), ONE("0002_x", ADD_PAGES), ONE("0003_x", DROP_PAGES),
-            ONE("0004_x", OPERATIONS("  - run_sql: {sqlite: [\"INSERT INTO books (title) VALUES ('once')\"], postgres: "
-                                     "[\"INSERT INTO books (title) VALUES ('once')\"]}\n")));
+            ONE("0004_x",
+                OPERATIONS("  - run_sql: {sqlite: [\"INSERT INTO books (title) VALUES ('once')\"], postgres: "
+                           "[\"INSERT INTO books (title) VALUES ('once')\"], mariadb: [\"INSERT INTO books (title) "
+                           "VALUES ('once')\"]}\n")));
     if (cv_runtime_new(NULL, &cx) < 0 || cv_db_open(cx, url, NULL, &db) < 0 ||
         cv_migrations_load(cx, &source, &set) < 0 || read(start, &go, 1) < 0)
         return 100;
@@ -453,7 +484,10 @@ static void waiting_for_another_runner_ends(void **state)
     cv_migrations *set = load_set(w->cx, SET(ONE("0001_x", OPERATIONS(BOOKS))));
     sqlite3 *writer = NULL;
     cv_rows *rows = NULL;
-    if (w->postgres) {
+    if (w->mariadb) {
+        assert_ok(w->cx, cv_select(w->cx, &rows, "SELECT GET_LOCK(CONCAT('covet_migrate_', MD5(DATABASE())), 0)"));
+        assert_int_equal(cv_rows_next(w->cx, rows), 1);
+    } else if (w->postgres) {
         /* the connection with the lock is held as long as its rows are open */
         assert_ok(w->cx, cv_select(w->cx, &rows, "SELECT pg_advisory_lock(7161937020348624229)"));
         assert_int_equal(cv_rows_next(w->cx, rows), 1);
@@ -471,6 +505,121 @@ static void waiting_for_another_runner_ends(void **state)
     cv_use_db(w->cx, w->db);
 }
 
+/* ---- MariaDB: what was done is kept ---- */
+
+/* A table, an index that fails, and a column. */
+#define HALF(table)                                                                                                    \
+    OPERATIONS("  - create_table: {name: t, columns: [{name: a, type: integer}]}\n"                                    \
+               "  - create_index: {name: t_a, table: t, columns: [a]}\n"                                               \
+               "  - run_sql: {mariadb: [\"INSERT INTO " table " (title) VALUES ('x')\"], reverse: {mariadb: []}}\n"    \
+               "  - add_column: {table: books, column: {name: n, type: integer, null: true}}\n")
+
+static cv_migrations *half_set(world *w, const char *second, size_t len)
+{
+    const cv_embedded_migration both[] = {ONE("0001_x", OPERATIONS(BOOKS)),
+                                          {.label = "shop", .name = "0002_x", .text = second, .len = len}};
+    return load_set(w->cx, (cv_migrations_source){.embedded = both, .embedded_count = 2});
+}
+#define HALF_SET(w, text) half_set(w, text, sizeof(text) - 1)
+
+static void what_was_done_is_told_and_gone_on_with(void **state)
+{
+    world *w = *state;
+    size_t done = 0, count;
+    cv_migration_status *status;
+    cv_migrations *bad = HALF_SET(w, HALF("none")), *good = HALF_SET(w, HALF("books"));
+    assert_int_equal(cv_migrate(w->cx, bad, NULL, &done), CV_E_SQL);
+    const cv_error *error = cv_error_last(w->cx);
+    assert_string_equal(error->message, "could not apply the migration \"shop/0002_x\": its statement 3 of 4 failed; "
+                                        "those before it are done and kept");
+    assert_non_null(strstr(error->detail, "done: create table t, create index t_a; to do: run sql, add column books.n; "
+                                          "the statement was: INSERT INTO none"));
+    assert_non_null(strstr(error->hint, "it goes on from here"));
+    assert_non_null(error->cause);
+    cv_error_clear(w->cx);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations"), 1);
+    assert_ok(w->cx, cv_migrations_status(w->cx, bad, &status, &count));
+    assert_true(!status[0].begun && status[1].begun && !status[1].applied && status[1].statements_done == 2);
+    assert_int_equal(migrate(w, good, NULL, NULL), 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM books WHERE n IS NULL"), 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations_begun"), 0);
+    assert_ok(w->cx, cv_migrations_status(w->cx, good, &status, &count));
+    assert_true(status[1].applied && !status[1].begun);
+    assert_int_equal(migrate(w, good, "shop", "zero"), 2);
+    assert_string_equal(schema_of(w), "");
+}
+
+static void what_failed_at_once_leaves_nothing(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_migrations *set = HALF_SET(w, OPERATIONS("  - run_sql: {mariadb: [\"INSERT INTO none VALUES (1)\"]}\n"));
+    assert_fails(w->cx, cv_migrate(w->cx, set, NULL, &done), CV_E_SQL,
+                 "statement 1 of 1 failed; nothing of it was kept");
+    assert_int_equal(number(w, "SELECT count(*) FROM covet_migrations_begun"), 0);
+}
+
+static void what_was_begun_must_be_finished_first(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_migrations *bad = HALF_SET(w, HALF("none"));
+    assert_int_equal(cv_migrate(w->cx, bad, NULL, &done), CV_E_SQL);
+    cv_error_clear(w->cx);
+    assert_fails(w->cx, cv_migrate(w->cx, bad, &(cv_migrate_options){.label = "shop", .name = "zero"}, &done),
+                 CV_E_MIGRATION, "\"shop/0002_x\" is half applied: 2 of its statements are done");
+    cv_migrations *other = HALF_SET(w, OPERATIONS("  - create_table: {name: v, columns: [{name: a, type: integer}]}\n"
+                                                  "  - create_index: {name: v_a, table: v, columns: [a]}\n"));
+    assert_fails(
+        w->cx, cv_migrate(w->cx, other, NULL, &done), CV_E_MIGRATION,
+        "cannot go on with the migration \"shop/0002_x\": 2 of its statements are done, and they are not those");
+    run(w, "DROP TABLE t");
+    run(w, "DELETE FROM covet_migrations_begun");
+    assert_int_equal(migrate(w, other, NULL, NULL), 1);
+}
+
+static void what_a_killed_runner_did_is_not_guessed(void **state)
+{
+    world *w = *state;
+    size_t done;
+    cv_migrations *bad = HALF_SET(w, HALF("none")), *good = HALF_SET(w, HALF("books"));
+    assert_int_equal(cv_migrate(w->cx, bad, NULL, &done), CV_E_SQL);
+    cv_error_clear(w->cx);
+    run(w, "UPDATE covet_migrations_begun SET begun = 3"); /* as a runner leaves it that ends in its third statement */
+    assert_int_equal(cv_migrate(w->cx, good, NULL, &done), CV_E_MIGRATION);
+    const cv_error *error = cv_error_last(w->cx);
+    assert_non_null(strstr(error->message, "whether statement 3 of 4 of the migration \"shop/0002_x\" was done"));
+    assert_non_null(strstr(error->detail, "INSERT INTO books"));
+    assert_non_null(strstr(error->hint, "SET done = begun, prefix = ''"));
+    cv_error_clear(w->cx);
+    run(w, "UPDATE covet_migrations_begun SET done = begun, prefix = '' WHERE label = 'shop' AND name = '0002_x'");
+    assert_int_equal(migrate(w, good, NULL, NULL), 1);
+    assert_int_equal(number(w, "SELECT count(*) FROM books"), 0);
+}
+
+/* An index over a foreign key goes and comes; long values are kept unique by their hashes. */
+static void keys_keep_their_index(void **state)
+{
+    world *w = *state;
+    static const char change[] = OPERATIONS(
+        "  - add_column: {table: books, column: {name: next_id, type: integer, null: true, references: {table: books, "
+        "column: id, on_delete: set_null}}}\n"
+        "  - create_index: {name: books_next, table: books, columns: [next_id]}\n"
+        "  - add_column: {table: books, column: {name: long_text, type: text, null: true}}\n"
+        "  - create_index: {name: books_long, table: books, columns: [long_text], unique: true}\n"
+        "  - create_index: {name: books_begin, table: books, columns: [long_text]}\n");
+    cv_migrations *set = HALF_SET(w, change);
+    migrate(w, set, "shop", "0001");
+    const char *before = schema_of(w);
+    migrate(w, set, NULL, NULL);
+    run(w, "INSERT INTO books (title, long_text) VALUES ('a', REPEAT('x', 10000)), ('b', REPEAT('x', 9999))");
+    assert_int_equal(cv_exec(w->cx, NULL, "INSERT INTO books (title, long_text) VALUES ('c', REPEAT('x', 10000))"),
+                     CV_E_UNIQUE);
+    cv_error_clear(w->cx);
+    migrate(w, set, "shop", "0001");
+    assert_string_equal(schema_of(w), before);
+}
+
 int main(void)
 {
     char *postgres = getenv("COVET_TEST_POSTGRES");
@@ -482,16 +631,25 @@ int main(void)
 #define CASES                                                                                                          \
     T(models_become_tables_and_nothing_is_left_to_do), T(forward_and_backward_meet), T(what_depends_on_it_goes_first), \
         T(steps_are_told_and_a_dry_run_does_nothing), T(raw_sql_moves_data_and_back),                                  \
-        T(rows_are_kept_through_changes), T(the_database_refuses_what_the_columns_forbid), T(a_failure_keeps_nothing), \
+        T(rows_are_kept_through_changes), T(the_database_refuses_what_the_columns_forbid),                             \
         T(a_changed_file_is_refused), T(a_missing_file_is_refused), T(one_that_came_too_late_is_refused),              \
         T(what_cannot_be_undone_is_known_before), T(calls_that_make_no_sense_are_refused),                             \
         T(of_several_runners_each_migration_has_one), T(waiting_for_another_runner_ends)
-    const struct CMUnitTest on_sqlite[] = {CASES};
-    struct CMUnitTest on_postgres[] = {CASES};
+#define WHOLE T(a_failure_keeps_nothing)
+#define PARTS                                                                                                          \
+    T(what_was_done_is_told_and_gone_on_with), T(what_failed_at_once_leaves_nothing),                                  \
+        T(what_was_begun_must_be_finished_first), T(what_a_killed_runner_did_is_not_guessed), T(keys_keep_their_index)
+    static char mariadb[] = "mariadb";
+    const struct CMUnitTest on_sqlite[] = {CASES, WHOLE};
+    struct CMUnitTest on_postgres[] = {CASES, WHOLE}, on_mariadb[] = {CASES, PARTS};
+    for (size_t i = 0; i < sizeof on_mariadb / sizeof *on_mariadb; i++)
+        on_mariadb[i].initial_state = mariadb;
     for (size_t i = 0; i < sizeof on_postgres / sizeof *on_postgres; i++)
         on_postgres[i].initial_state = postgres;
     int failed = cmocka_run_group_tests_name("sqlite", on_sqlite, NULL, NULL);
     if (postgres)
         failed += cmocka_run_group_tests_name("postgres", on_postgres, NULL, NULL);
+    if (getenv("COVET_TEST_MARIADB"))
+        failed += cmocka_run_group_tests_name("mariadb", on_mariadb, NULL, NULL);
     return failed;
 }

@@ -21,7 +21,7 @@ static const char everything[] =
     "        - {name: long_one, type: decimal, digits: 38, places: 10}\n"
     "        - {name: published, type: datetime, default: \"2026-01-02T03:04:05.000006Z\"}\n"
     "        - {name: day, type: date, default: 2026-01-02}\n"
-    "        - {name: code, type: uuid, default: 01234567-89ab-cdef-0123-456789abcdef}\n"
+    "        - {name: code, type: uuid, default: 01234567-89ab-4def-8123-456789abcdef}\n"
     "        - {name: extra, type: json, default: \"{\\\"a\\\": [1, null]}\"}\n"
     "        - {name: cover, type: binary, default: abc}\n"
     "        - {name: tags, type: array, of: text, default: \"[\\\"a\\\", null]\"}\n"

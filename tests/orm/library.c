@@ -1,5 +1,6 @@
 #include "library.h"
 #include "folder.h"
+#include "mariadb_server.h"
 #include "orm_tables.h"
 #include "postgres_server.h"
 
@@ -44,6 +45,8 @@ static bool choose_url(library *lib, const char *engine)
 {
     if (strcmp(engine, "postgres") == 0)
         return test_database_create("orm", lib->url);
+    if (strcmp(engine, "mariadb") == 0)
+        return test_mariadb_create("orm", lib->url);
     test_folder_make(lib->folder);
     snprintf(lib->url, sizeof lib->url, "sqlite:///%s/test.db", lib->folder);
     return true;
@@ -69,6 +72,8 @@ void library_close(library *lib)
     cv_registry_free(lib->registry);
     if (*lib->folder)
         test_folder_remove(lib->folder);
+    else if (strncmp(lib->url, "mysql", 5) == 0)
+        test_mariadb_drop(lib->url);
     else
         test_database_drop(lib->url);
 }

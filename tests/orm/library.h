@@ -84,7 +84,7 @@ typedef struct library {
     char url[512];
 } library;
 
-/** `engine` "sqlite" or "postgres"; false, with a message, where that engine is not at hand. */
+/** `engine` "sqlite", "postgres" or "mariadb"; false, with a message, where that engine is not at hand. */
 bool library_open(library *lib, const char *engine);
 void library_close(library *lib);
 

@@ -1,4 +1,5 @@
-/* What must be the same on every engine: each case runs on SQLite, and on PostgreSQL where a test server is at hand. */
+/* What must be the same on every engine: each case runs on SQLite, and on PostgreSQL and
+ * MariaDB where a test server is at hand. */
 #include "library.h"
 
 #include <math.h>
@@ -453,9 +454,14 @@ static void on(const char *engine, engine_case *run)
     {                                                                                                                  \
         (void)state;                                                                                                   \
         on("postgres", name);                                                                                          \
+    }                                                                                                                  \
+    static void mariadb_##name(void **state)                                                                           \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        on("mariadb", name);                                                                                           \
     }
 CASES(DEFINE)
-#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name),
+#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name), cmocka_unit_test(mariadb_##name),
 
 int main(void)
 {
