@@ -7,6 +7,7 @@ prefix ?= /usr/local
 DEMO_BINARY   = $(BUILD)/examples/packages/packages
 DEMO_DIR      = $(BUILD)/demo
 DEMO_DATABASE = $(abspath $(DEMO_DIR))/packages.db
+DEMO_URL     ?= sqlite:///$(DEMO_DATABASE)
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test bench lint format install clean
@@ -19,9 +20,9 @@ build: ## build the library, the covet command and the examples
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) -Dtests=false --prefix=$(prefix)
 	@ninja -C $(BUILD)
 
-demo: build ## migrate, fill and serve the example on http://127.0.0.1:$PORT (8000)
+demo: build ## migrate, fill and serve the example on http://127.0.0.1:$PORT (8000); DEMO_URL names a database
 	@mkdir -p $(DEMO_DIR)
-	@DATABASE_URL=sqlite:///$(DEMO_DATABASE) PORT=$(PORT) tools/demo $(DEMO_BINARY)
+	@DATABASE_URL=$(DEMO_URL) PORT=$(PORT) tools/demo $(DEMO_BINARY)
 
 test: ## run all tests; the last line counts them
 	@tools/bootstrap build test
