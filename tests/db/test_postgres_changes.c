@@ -1,8 +1,7 @@
 /* The log of PostgreSQL as events, with the real server. */
+#include "changes_load.h"
 #include "changes_test.h"
 #include "postgres_server.h"
-
-#include <covet/list.h>
 
 static char url[TEST_URL_BYTES];
 static bool have_server;
@@ -718,8 +717,20 @@ static void a_slow_reader_costs_little_memory_and_misses_nothing(void **state)
     cv_changes_close(cx, changes);
 }
 
-int main(void)
+static void a_reader_that_is_killed_twice_under_load_misses_nothing(void **state)
 {
+    (void)state;
+    cv_ctx *cx = context();
+    run("DROP TABLE IF EXISTS load_rows; CREATE TABLE load_rows (id bigint PRIMARY KEY, x bigint)");
+    load_test(cx, url, "load_rows");
+    run("DROP TABLE load_rows");
+}
+
+int main(int argc, char **argv)
+{
+    int code = load_main(argc, argv);
+    if (code >= 0)
+        return code;
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(rows_are_told_in_the_order_of_the_commits),
@@ -750,6 +761,7 @@ int main(void)
         CASE(closing_the_database_ends_the_wait),
         CASE(closing_the_database_ends_a_reader_that_connects),
         CASE(a_slow_reader_costs_little_memory_and_misses_nothing),
+        CASE(a_reader_that_is_killed_twice_under_load_misses_nothing),
     };
 #undef CASE
     return cmocka_run_group_tests_name("postgres-changes", tests, set_up_group, tear_down_group);
