@@ -3,7 +3,7 @@
 #ifndef COVET_TESTS_FAULTS_FAULT_TEST_H
 #define COVET_TESTS_FAULTS_FAULT_TEST_H
 
-#include "postgres_server.h"
+#include "fault_engine.h"
 #include "test.h"
 
 #include <covet/db.h>
@@ -17,11 +17,12 @@
 enum { FAULT_LIMIT_MS = 10 * 1000 };
 
 typedef struct fault_test {
-    char url[TEST_URL_BYTES]; /* the server's own */
+    const fault_engine *engine;
+    char url[FAULT_URL_BYTES]; /* the server's own */
     cv_ctx *cx;
     cv_fault_proxy *proxy;
-    cv_db *db; /* through the proxy */
-    PGconn *watch;
+    cv_db *db;   /* through the proxy */
+    void *watch; /* a session of the engine's */
 } fault_test;
 
 /* Whether the long forms are asked for. */
@@ -59,12 +60,27 @@ static inline int64_t fault_ms_since(const fault_test *t, int64_t start_ns)
     return (cv_now_ns(t->cx) - start_ns) / 1000000;
 }
 
+/* What the watching session sees. */
+static inline const char *fault_watch(fault_test *t, const char *sql)
+{
+    return t->engine->run(t->watch, sql);
+}
+
+/* A SELECT of `what` from the numbers n up to `count`. Valid until the next call. */
+static inline const char *fault_series(const char *what, int count)
+{
+    static char sql[256];
+    const fault_engine *engine = fault_engine_used();
+    snprintf(sql, sizeof sql, "SELECT %s FROM %s%d%s", what, engine->series[0], count, engine->series[1]);
+    return sql;
+}
+
 /* Nothing is borrowed, nobody waits, and every permit can be had again: all connections at once. */
 static int fault_borrow(cv_ctx *cx, void *arg)
 {
     cv_wait_group *all = arg;
     cv_rows *rows = NULL;
-    int rc = cv_select(cx, &rows, "SELECT generate_series(1, 2)");
+    int rc = cv_sql_run(cx, fault_series("n", 9), NULL, 0, NULL, &rows);
     if (rc == 0)
         rc = cv_rows_next(cx, rows);
     cv_wait_group_finish(all);
@@ -102,16 +118,30 @@ static inline void fault_assert_story(cv_ctx *cx, int code)
     cv_error_clear(cx);
 }
 
+/* A runtime, a watching session, a table and a proxy, in front of the server at t->url. */
+static inline void fault_begin(fault_test *t)
+{
+    assert_int_equal(cv_runtime_new(NULL, &t->cx), 0);
+    t->watch = t->engine->open(t->url);
+    fault_watch(t, "CREATE TABLE notes (id int PRIMARY KEY, text text)");
+    assert_ok(t->cx, cv_fault_proxy_new(t->cx, t->url, NULL, &t->proxy));
+}
+
+static inline void fault_end(fault_test *t)
+{
+    cv_db_close(t->cx, t->db);
+    cv_fault_proxy_free(t->cx, t->proxy);
+    cv_runtime_free(t->cx);
+    t->engine->close(t->watch);
+}
+
 /* In front of the shared server; false: skip. */
 static inline bool fault_set_up(fault_test *t, const char *name)
 {
-    *t = (fault_test){0};
-    if (!test_database_create(name, t->url))
+    *t = (fault_test){.engine = fault_engine_used()};
+    if (!t->engine->create(name, t->url))
         return false;
-    assert_int_equal(cv_runtime_new(NULL, &t->cx), 0);
-    t->watch = test_session_open(t->url);
-    test_session_run(t->watch, "CREATE TABLE notes (id int PRIMARY KEY, text text)");
-    assert_ok(t->cx, cv_fault_proxy_new(t->cx, t->url, NULL, &t->proxy));
+    fault_begin(t);
     return true;
 }
 
@@ -119,11 +149,8 @@ static inline void fault_tear_down(fault_test *t)
 {
     if (!t->cx)
         return;
-    cv_db_close(t->cx, t->db);
-    cv_fault_proxy_free(t->cx, t->proxy);
-    cv_runtime_free(t->cx);
-    PQfinish(t->watch);
-    test_database_drop(t->url);
+    fault_end(t);
+    t->engine->drop(t->url);
 }
 
 #endif

@@ -13,13 +13,13 @@ static int next_id; /* of rows, never used twice */
 
 static int simple_statement(cv_ctx *cx)
 {
-    return cv_exec(cx, NULL, "SET application_name = 'cut'");
+    return cv_sql_run(cx, test.engine->set_something, NULL, 0, NULL, NULL);
 }
 
 static int prepared_again(cv_ctx *cx)
 {
     cv_value value;
-    CV_TRY(cv_scalar(cx, &value, "SELECT 40 + ?::int", 2));
+    CV_TRY(cv_scalar(cx, &value, "SELECT 40 + CAST(? AS INT)", 2));
     assert_int_equal(value.as.i64, 42);
     return 0;
 }
@@ -30,7 +30,7 @@ static int prepared_first(cv_ctx *cx)
     char sql[64];
     cv_value value = CV_VALUE(2);
     cv_rows *rows = NULL;
-    snprintf(sql, sizeof sql, "SELECT %d + ?::int", next_id++);
+    snprintf(sql, sizeof sql, "SELECT %d + CAST(? AS INT)", next_id++);
     CV_TRY(cv_sql_run(cx, sql, &value, 1, NULL, &rows));
     int rc = cv_rows_next(cx, rows);
     if (rc == 1)
@@ -44,7 +44,7 @@ static int stream(cv_ctx *cx)
 {
     cv_rows *rows = NULL;
     int rc, count = 0;
-    CV_TRY(cv_select(cx, &rows, "SELECT n, repeat('x', 100) FROM generate_series(1, 12) n"));
+    CV_TRY(cv_sql_run(cx, fault_series("n, repeat('x', 100)", 12), NULL, 0, NULL, &rows));
     while ((rc = cv_rows_next(cx, rows)) > 0)
         assert_int_equal(cv_rows_get(rows, 0).as.i64, ++count);
     cv_rows_close(cx, rows);
@@ -56,7 +56,7 @@ static int stream(cv_ctx *cx)
 static int stopped_stream(cv_ctx *cx)
 {
     cv_rows *rows = NULL;
-    CV_TRY(cv_select(cx, &rows, "SELECT n FROM generate_series(1, 9) n"));
+    CV_TRY(cv_sql_run(cx, fault_series("n", 9), NULL, 0, NULL, &rows));
     int rc = cv_rows_next(cx, rows);
     cv_rows_close(cx, rows);
     return rc < 0 ? rc : 0;
@@ -101,7 +101,7 @@ static int read_number(cv_ctx *cx, void *arg)
 {
     cv_value value;
     int64_t wanted = (int64_t)(intptr_t)arg;
-    CV_TRY(cv_scalar(cx, &value, "SELECT ?::int8", wanted));
+    CV_TRY(cv_scalar(cx, &value, FAULT_ECHO, wanted));
     assert_int_equal(value.as.i64, wanted);
     return 0;
 }
@@ -129,7 +129,7 @@ static int read_quickly(cv_ctx *cx, void *arg)
 {
     cv_rows *rows = NULL;
     int64_t wanted = (int64_t)(intptr_t)arg;
-    CV_TRY(cv_select_quick(cx, &rows, "SELECT ?::int8", wanted));
+    CV_TRY(cv_select_quick(cx, &rows, FAULT_ECHO, wanted));
     int rc = cv_rows_next(cx, rows);
     if (rc == 1)
         assert_int_equal(cv_rows_get(rows, 0).as.i64, wanted);
@@ -148,7 +148,7 @@ static void assert_rows(int first, int wanted)
 {
     char sql[96];
     snprintf(sql, sizeof sql, "SELECT count(*) FROM notes WHERE id BETWEEN %d AND %d", first, first + 2);
-    assert_int_equal(atoi(test_session_run(test.watch, sql)), wanted);
+    assert_int_equal(atoi(fault_watch(&test, sql)), wanted);
 }
 
 /* Nothing is told that is not so. `wanted`: rows of an exchange that ended well. */
@@ -285,8 +285,9 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    fault_engine_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_each_message_of_simple_statement), cmocka_unit_test(at_each_message_of_prepared_first),
         cmocka_unit_test(at_each_message_of_prepared_again),   cmocka_unit_test(at_each_message_of_several_at_once),

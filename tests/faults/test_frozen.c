@@ -9,7 +9,7 @@
 enum { DEADLINE_MS = 150 };
 
 static fault_test test;
-static test_server server;
+static fault_server server;
 static bool available;
 
 typedef struct stop {
@@ -20,7 +20,7 @@ typedef struct stop {
 static void freeze(const stop *how)
 {
     if (how->by_signal)
-        test_server_freeze(&server);
+        test.engine->server_freeze(&server);
     else
         fault_set(&test, how->rule);
 }
@@ -28,7 +28,7 @@ static void freeze(const stop *how)
 static void thaw(const stop *how)
 {
     if (how->by_signal)
-        test_server_thaw(&server);
+        test.engine->server_thaw(&server);
     else
         fault_heal(&test);
 }
@@ -36,7 +36,7 @@ static void thaw(const stop *how)
 static int answer(cv_ctx *cx)
 {
     cv_value value;
-    CV_TRY(cv_scalar(cx, &value, "SELECT 6 * ?::int", 7));
+    CV_TRY(cv_scalar(cx, &value, "SELECT 6 * CAST(? AS INT)", 7));
     assert_int_equal(value.as.i64, 42);
     return 0;
 }
@@ -67,7 +67,7 @@ static int freeze_soon(cv_ctx *cx, void *arg)
 {
     (void)cx;
     (void)arg;
-    test_server_freeze(&server);
+    test.engine->server_freeze(&server);
     return 0;
 }
 
@@ -79,7 +79,7 @@ static int in_a_query(cv_ctx *cx, const stop *how)
         CV_TRY(cv_spawn(cx, "freeze", freeze_soon, NULL, NULL));
     else
         freeze(how);
-    CV_WITHIN(cx, DEADLINE_MS) return cv_exec(cx, NULL, "SELECT pg_sleep(1000)");
+    CV_WITHIN(cx, DEADLINE_MS) return cv_sql_run(cx, test.engine->sleep_long, NULL, 0, NULL, NULL);
     return 0;
 }
 
@@ -94,7 +94,7 @@ static int read_as_neighbour(cv_ctx *cx, void *arg)
     neighbour *n = arg;
     cv_rows *rows = NULL;
     int64_t start_ns = cv_now_ns(cx);
-    CV_WITHIN(cx, n->deadline_ms) n->rc = cv_select_quick(cx, &rows, "SELECT ?::int8", n->deadline_ms);
+    CV_WITHIN(cx, n->deadline_ms) n->rc = cv_select_quick(cx, &rows, FAULT_ECHO, n->deadline_ms);
     n->took_ms = (cv_now_ns(cx) - start_ns) / 1000000;
     if (n->rc == 0) {
         assert_int_equal(cv_rows_next(cx, rows), 1);
@@ -138,7 +138,7 @@ static int in_a_stream(cv_ctx *cx, const stop *how)
     int rc;
     CV_WITHIN(cx, DEADLINE_MS)
     {
-        CV_TRY(cv_select(cx, &rows, "SELECT n, repeat('x', 1000) FROM generate_series(1, 100000) n"));
+        CV_TRY(cv_sql_run(cx, fault_series("n, repeat('x', 1000)", 100000), NULL, 0, NULL, &rows));
         CV_TRY(cv_rows_next(cx, rows));
         freeze(how);
         while ((rc = cv_rows_next(cx, rows)) > 0)
@@ -180,7 +180,7 @@ static int at_hand_back(cv_ctx *cx, const stop *how)
     cv_rows *rows = NULL;
     CV_WITHIN(cx, DEADLINE_MS)
     {
-        CV_TRY(cv_select(cx, &rows, "SELECT n, repeat('x', 1000) FROM generate_series(1, 100000) n"));
+        CV_TRY(cv_sql_run(cx, fault_series("n, repeat('x', 1000)", 100000), NULL, 0, NULL, &rows));
         CV_TRY(cv_rows_next(cx, rows));
         freeze(how);
         cv_rows_close(cx, rows);
@@ -195,6 +195,7 @@ typedef struct state_of {
     int code;
     const char *text;   /* the proxy stalls at a message with this; NULL: at any */
     cv_fault_side from; /* of this side */
+    bool asleep;        /* or at the one that has the server sleep */
 } state_of;
 
 static void check(const state_of *s, bool by_signal)
@@ -202,8 +203,11 @@ static void check(const state_of *s, bool by_signal)
     if (!available)
         skip();
     cv_ctx *cx = test.cx;
-    stop how = {by_signal, {CV_FAULT_STALL, .text = s->text, .from = s->from}};
-    test_session_run(test.watch, "DELETE FROM notes");
+    stop how = {by_signal, {.text = s->text, .from = s->from}};
+    if (s->asleep)
+        how.rule = test.engine->sleep;
+    how.rule.fault = CV_FAULT_STALL;
+    fault_watch(&test, "DELETE FROM notes");
     assert_ok(cx, answer(cx));
     int64_t start_ns = cv_now_ns(cx);
     int rc = s->run(cx, &how);
@@ -235,7 +239,7 @@ static void check(const state_of *s, bool by_signal)
 
 FROZEN_CASE(while_idle, CV_E_TIMEOUT, NULL, CV_FAULT_EITHER)
 FROZEN_CASE(while_connecting, CV_E_TIMEOUT, NULL, CV_FAULT_EITHER)
-FROZEN_CASE(in_a_query, CV_E_TIMEOUT, "pg_sleep", CV_FAULT_CLIENT)
+FROZEN_CASE(in_a_query, CV_E_TIMEOUT, .asleep = true)
 FROZEN_CASE(in_shared_reads, 0, NULL, CV_FAULT_EITHER)
 FROZEN_CASE(in_a_stream, CV_E_TIMEOUT, NULL, CV_FAULT_SERVER)
 FROZEN_CASE(in_commit, CV_E_COMMIT_UNKNOWN, "COMMIT", CV_FAULT_EITHER)
@@ -245,14 +249,12 @@ FROZEN_CASE(at_hand_back, 0, NULL, CV_FAULT_EITHER)
 static int set_up(void **state)
 {
     (void)state;
-    available = test_server_create(&server);
+    test.engine = fault_engine_used();
+    available = test.engine->server_create(&server, "");
     if (!available)
         return 0;
-    test_server_url(&server, "app", test.url);
-    assert_int_equal(cv_runtime_new(NULL, &test.cx), 0);
-    test.watch = test_session_open(test.url);
-    test_session_run(test.watch, "CREATE TABLE notes (id int PRIMARY KEY, text text)");
-    assert_ok(test.cx, cv_fault_proxy_new(test.cx, test.url, NULL, &test.proxy));
+    test.engine->server_url(&server, test.url);
+    fault_begin(&test);
     fault_open_db(&test, &(cv_db_options){.max_connections = 5, .breaker_window = -1, .shared_connections = 1});
     return 0;
 }
@@ -262,18 +264,16 @@ static int tear_down(void **state)
     (void)state;
     if (!available)
         return 0;
-    PQfinish(test.watch);
-    cv_db_close(test.cx, test.db);
-    cv_fault_proxy_free(test.cx, test.proxy);
-    cv_runtime_free(test.cx);
-    test_server_destroy(&server);
+    fault_end(&test);
+    test.engine->server_destroy(&server);
     return 0;
 }
 
 #define BOTH(function) cmocka_unit_test(frozen_##function), cmocka_unit_test(stopped_##function)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    fault_engine_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         BOTH(while_idle),  BOTH(while_connecting), BOTH(in_a_query),  BOTH(in_shared_reads),
         BOTH(in_a_stream), BOTH(in_commit),        BOTH(in_rollback), BOTH(at_hand_back),

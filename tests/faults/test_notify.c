@@ -55,7 +55,7 @@ static void a_server_that_falls_silent_is_found_in_time(void **state)
     cv_subscription *s = listen_to("news");
     fault_set(&t, (cv_fault_rule){CV_FAULT_STALL, .from = CV_FAULT_CLIENT, .type = 'Q', .nth = 1});
     assert_ok(cx, cv_fault_proxy_wait(cx, t.proxy, 0, 1)); /* the question */
-    test_session_run(t.watch, "NOTIFY news, 'lost'");
+    fault_watch(&t, "NOTIFY news, 'lost'");
     cv_notification n = next(s);
     assert_true(n.gap && n.reconnected);
     assert_heard(s, "news");
@@ -81,9 +81,8 @@ static void while_there_is_no_server_newcomers_are_told_and_others_wait(void **s
     cv_ctx *cx = open_with(60000);
     cv_subscription *s = listen_to("news"), *late;
     fault_set(&t, (cv_fault_rule){CV_FAULT_REFUSE});
-    test_session_run(t.watch,
-                     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' "
-                     "AND datname = current_database()");
+    fault_watch(&t, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' "
+                    "AND datname = current_database()");
     for (int i = 0; i < 3; i++) {
         int rc = cv_listen(cx, t.db, "late", NULL, &late);
         assert_true(rc < 0);
@@ -116,7 +115,7 @@ static void a_wire_cut_in_the_middle_of_a_notification_is_a_gap(void **state)
     (void)open_with(60000);
     cv_subscription *s = listen_to("news");
     fault_set(&t, (cv_fault_rule){CV_FAULT_CUT, .from = CV_FAULT_SERVER, .type = 'A', .nth = 2, .halfway = true});
-    test_session_run(t.watch, "NOTIFY news, '1'; NOTIFY news, '2'");
+    fault_watch(&t, "NOTIFY news, '1'; NOTIFY news, '2'");
     cv_notification n = next(s);
     assert_false(n.gap);
     assert_memory_equal(n.payload.ptr, "1", 1);

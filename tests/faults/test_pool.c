@@ -88,8 +88,7 @@ static void what_was_closed_while_idle_costs_no_statement(void **state)
 {
     fault_test *t = test_of(state);
     open_some(t, &(cv_db_options){.max_connections = 4});
-    test_session_run(t->watch, "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE pid <> "
-                               "pg_backend_pid() AND datname = current_database()");
+    t->engine->end_others(t->watch);
     read_with_many(t);
     assert_int_equal(cv_db_pool_stats(t->db, 0).connect_failures_total, 0);
 }
@@ -108,7 +107,8 @@ static void a_frozen_idle_connection_is_found_out_by_the_question(void **state)
     fault_test *t = test_of(state);
     open_some(t, &(cv_db_options){.max_connections = 4, .validate_after_ms = 20, .validate_timeout_ms = 60});
     assert_ok(t->cx, cv_sleep_ms(t->cx, 40));
-    cv_fault_rule stall = {CV_FAULT_STALL, .from = CV_FAULT_SERVER, .type = 'I'}; /* the answer to an empty query */
+    cv_fault_rule stall = t->engine->life;
+    stall.fault = CV_FAULT_STALL;
     fault_set(t, stall);
     uint64_t closed = cv_db_pool_stats(t->db, 0).closed_total;
     assert_ok(t->cx, read_within(t, FAULT_LIMIT_MS)); /* by a new connection, which answers */
@@ -130,7 +130,7 @@ static void refused_connects_leave_those_that_are_open_at_work(void **state)
 static int sleep_long(cv_ctx *cx, void *arg)
 {
     (void)arg;
-    return cv_exec(cx, NULL, "SELECT pg_sleep(600)");
+    return cv_sql_run(cx, fault_engine_used()->sleep_long, NULL, 0, NULL, NULL);
 }
 
 static void a_statement_that_is_held_too_long_gives_its_place_back(void **state)
@@ -149,8 +149,9 @@ static void a_statement_that_is_held_too_long_gives_its_place_back(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    fault_engine_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         CASE(fifty_short_queries_at_once_make_few_connections),
         CASE(what_was_closed_while_idle_costs_no_statement),

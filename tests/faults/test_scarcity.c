@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BALLAST_BYTES = 500000 };
-
 static fault_test test;
 static bool available;
 
@@ -43,8 +41,8 @@ static void disk_make_room(const small_disk *disk)
     assert_int_equal(unlink(path), 0);
 }
 
-/* A file system in memory; only root may. */
-static bool disk_mount(small_disk *disk, const char *size)
+/* A file system in memory, with some room taken; only root may. */
+static bool disk_mount(small_disk *disk, const char *size, size_t taken_bytes)
 {
     char options[64];
     const struct passwd *nobody = getpwnam("nobody");
@@ -56,7 +54,7 @@ static bool disk_mount(small_disk *disk, const char *size)
         rmdir(disk->path);
         print_message("# skipped: a small file system cannot be mounted here; run the test as root\n");
     } else
-        take_room(disk, BALLAST_BYTES);
+        take_room(disk, taken_bytes);
     return disk->mounted;
 }
 
@@ -104,7 +102,7 @@ static void a_full_disk_under_sqlite_is_told_and_nothing_is_lost(void **state)
     cv_ctx *cx;
     cv_db *db;
     char url[128];
-    if (!disk_mount(&disk, "2m"))
+    if (!disk_mount(&disk, "2m", 500000))
         skip();
     assert_int_equal(cv_runtime_new(NULL, &cx), 0);
     snprintf(url, sizeof url, "sqlite:///%s/full.db", disk.path);
@@ -119,14 +117,13 @@ static void a_full_disk_under_sqlite_is_told_and_nothing_is_lost(void **state)
     disk_unmount(&disk);
 }
 
-/* A server of its own: while the disk is full, no checkpoint of the server succeeds, whoever asks for it. */
-static bool open_own(test_server *server, fault_test *ret_own)
+/* A server of its own: while the disk is full, no checkpoint of PostgreSQL succeeds, whoever asks for it. */
+static bool open_own(fault_server *server, const char *settings, fault_test *ret_own)
 {
-    *ret_own = (fault_test){.proxy = NULL};
-    if (!test_server_create(server))
+    *ret_own = (fault_test){.engine = test.engine};
+    if (!test.engine->server_create(server, settings))
         return false;
-    test_server_url(server, "app", ret_own->url);
-    ret_own->watch = test_session_open(ret_own->url);
+    test.engine->server_url(server, ret_own->url);
     assert_int_equal(cv_runtime_new(NULL, &ret_own->cx), 0);
     cv_db_options options = {.max_connections = 4};
     assert_ok(ret_own->cx, cv_db_open(ret_own->cx, ret_own->url, &options, &ret_own->db));
@@ -134,37 +131,33 @@ static bool open_own(test_server *server, fault_test *ret_own)
     return true;
 }
 
-static void close_own(test_server *server, fault_test *own)
+static void close_own(fault_server *server, fault_test *own)
 {
     cv_db_close(own->cx, own->db);
     cv_runtime_free(own->cx);
-    PQfinish(own->watch);
-    test_server_destroy(server);
+    test.engine->server_destroy(server);
 }
 
-static void make_small_space(const small_disk *disk, PGconn *session)
+static void make_small_space(const small_disk *disk, const fault_server *server)
 {
-    char sql[256], folder[128];
+    char folder[128];
     const struct passwd *nobody = getpwnam("nobody");
     snprintf(folder, sizeof folder, "%s/space", disk->path);
     assert_int_equal(mkdir(folder, 0700), 0);
     assert_int_equal(chown(folder, nobody->pw_uid, nobody->pw_gid), 0);
-    snprintf(sql, sizeof sql, "CREATE TABLESPACE small LOCATION '%s'", folder);
-    test_session_run(session, sql);
-    test_session_run(session, "CREATE TABLE full_notes (id int, text text) TABLESPACE small;"
-                              "ALTER TABLE full_notes ALTER text SET STORAGE PLAIN");
+    test.engine->server_small_space(server, folder);
 }
 
-static void a_full_disk_under_postgresql_is_told_and_nothing_is_lost(void **state)
+static void a_full_disk_under_a_server_is_told_and_nothing_is_lost(void **state)
 {
     (void)state;
     small_disk disk;
-    test_server server;
+    fault_server server;
     fault_test own;
-    if (!available || !disk_mount(&disk, "4m"))
+    if (!available || !disk_mount(&disk, "12m", 7500000))
         skip();
-    assert_true(open_own(&server, &own));
-    make_small_space(&disk, own.watch);
+    assert_true(open_own(&server, "", &own));
+    make_small_space(&disk, &server);
     assert_full_and_well(own.cx);
     disk_make_room(&disk);
     assert_ok(own.cx, cv_exec(own.cx, NULL, "INSERT INTO full_notes VALUES (1, 'xxx')"));
@@ -186,27 +179,35 @@ static size_t resident_mib(void)
     return resident * (size_t)sysconf(_SC_PAGESIZE) >> 20;
 }
 
+enum { HUGE_BYTES = 64 << 20 };
+
+static void read_huge_row(cv_ctx *cx)
+{
+    cv_rows *rows;
+    assert_ok(cx, cv_select(cx, &rows, "SELECT repeat('r', 67108864), 7"));
+    assert_int_equal(cv_rows_next(cx, rows), 1);
+    cv_str text = cv_rows_get(rows, 0).as.text;
+    assert_int_equal(text.len, HUGE_BYTES);
+    assert_true(text.ptr[0] == 'r' && text.ptr[HUGE_BYTES - 1] == 'r');
+    assert_int_equal(cv_rows_get(rows, 1).as.i64, 7);
+    assert_int_equal(cv_rows_next(cx, rows), 0);
+    cv_rows_close(cx, rows);
+}
+
 static void a_row_of_64_mib_leaves_no_memory_behind(void **state)
 {
     (void)state;
-    enum { SIZE = 64 << 20 };
+    fault_server server;
+    fault_test own;
     if (!available)
         skip();
-    cv_rows *rows;
+    assert_true(open_own(&server, test.engine->huge_rows, &own));
     cv_value number;
-    assert_ok(test.cx, cv_scalar(test.cx, &number, "SELECT 1"));
+    assert_ok(own.cx, cv_scalar(own.cx, &number, "SELECT 1"));
     size_t before_mib = resident_mib();
-    for (int i = 0; i < 2; i++) {
-        assert_ok(test.cx, cv_select(test.cx, &rows, "SELECT repeat('r', 67108864), 7"));
-        assert_int_equal(cv_rows_next(test.cx, rows), 1);
-        cv_str text = cv_rows_get(rows, 0).as.text;
-        assert_int_equal(text.len, SIZE);
-        assert_true(text.ptr[0] == 'r' && text.ptr[SIZE - 1] == 'r');
-        assert_int_equal(cv_rows_get(rows, 1).as.i64, 7);
-        assert_int_equal(cv_rows_next(test.cx, rows), 0);
-        cv_rows_close(test.cx, rows);
-    }
-    assert_ok(test.cx, cv_scalar(test.cx, &number, "SELECT 1"));
+    for (int i = 0; i < 2; i++)
+        read_huge_row(own.cx);
+    assert_ok(own.cx, cv_scalar(own.cx, &number, "SELECT 1"));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     size_t after_mib = resident_mib();
     if (after_mib > before_mib + 24)
@@ -214,7 +215,8 @@ static void a_row_of_64_mib_leaves_no_memory_behind(void **state)
 #else
     (void)before_mib;
 #endif
-    fault_assert_permits(&test);
+    fault_assert_permits(&own);
+    close_own(&server, &own);
 }
 
 /* ---- a resolver that hangs ---- */
@@ -238,17 +240,25 @@ int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints
     return real(host, port, hints, ret_found);
 }
 
+/* The test's database at another name of its host. */
+static void url_of_host(const char *host, char url[FAULT_URL_BYTES])
+{
+    const char *at = strchr(test.url, '@') + 1;
+    snprintf(url, FAULT_URL_BYTES, "%.*s%s%s", (int)(at - test.url), test.url, host, strrchr(test.url, ':'));
+}
+
 static void a_resolver_that_hangs_is_waited_for_until_the_deadline(void **state)
 {
     (void)state;
     cv_ctx *cx;
     cv_db *db = NULL;
-    char url[TEST_URL_BYTES];
+    char url[FAULT_URL_BYTES];
     if (!available)
         skip();
     assert_int_equal(cv_runtime_new(NULL, &cx), 0);
     int64_t start_ns = cv_now_ns(cx);
-    int rc = cv_db_open(cx, "postgres://app@hangs.test/app", &(cv_db_options){.connect_timeout_ms = 200}, &db);
+    url_of_host("hangs.test", url);
+    int rc = cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 200}, &db);
     assert_int_equal(rc, CV_E_TIMEOUT);
     assert_true((cv_now_ns(cx) - start_ns) / 1000000 < FAULT_LIMIT_MS);
     bool named = false;
@@ -257,8 +267,7 @@ static void a_resolver_that_hangs_is_waited_for_until_the_deadline(void **state)
     if (!named)
         fail_msg("the host is not named: %s", cv_error_last(cx)->message);
     cv_error_clear(cx);
-    const char *port = strrchr(test.url, ':'); /* other names are resolved meanwhile */
-    snprintf(url, sizeof url, "postgres://app@localhost%s", port);
+    url_of_host("localhost", url); /* other names are resolved meanwhile */
     assert_ok(cx, cv_db_open(cx, url, NULL, &db));
     cv_db_close(cx, db);
     pthread_mutex_lock(&hang_mutex);
@@ -273,19 +282,27 @@ static void a_resolver_that_hangs_is_waited_for_until_the_deadline(void **state)
 static int read_slowly(cv_ctx *cx, void *arg)
 {
     (void)arg;
-    return cv_exec(cx, NULL, "SELECT pg_sleep(0.02)");
+    return cv_sql_run(cx, test.engine->sleep_shortly, NULL, 0, NULL, NULL);
 }
 
-static void a_server_at_its_limit_serves_with_the_connections_there_are(void **state)
+static void assert_too_many(const char *url)
+{
+    cv_db *db;
+    assert_int_equal(cv_db_open(test.cx, url, NULL, &db), CV_E_TOO_MANY_CONNECTIONS);
+    assert_string_equal(cv_error_last(test.cx)->sqlstate, "53300");
+    assert_non_null(cv_error_last(test.cx)->hint);
+    cv_error_clear(test.cx);
+}
+
+static void an_account_at_its_limit_is_served_with_the_connections_there_are(void **state)
 {
     (void)state;
     cv_fiber *fibers[12];
     cv_db *db, *former;
-    char url[TEST_URL_BYTES];
+    char url[FAULT_URL_BYTES];
     if (!available)
         skip();
-    test_session_run(test.watch, "DROP ROLE IF EXISTS fault_few; CREATE ROLE fault_few LOGIN CONNECTION LIMIT 3");
-    snprintf(url, sizeof url, "postgres://fault_few@%s", strchr(test.url, '@') + 1);
+    test.engine->create_few(test.url, url);
     assert_ok(test.cx,
               cv_db_open(test.cx, url, &(cv_db_options){.max_connections = 12, .shared_connections = -1}, &db));
     former = cv_use_db(test.cx, db);
@@ -293,23 +310,39 @@ static void a_server_at_its_limit_serves_with_the_connections_there_are(void **s
         assert_ok(test.cx, cv_spawn(test.cx, "reader", read_slowly, NULL, &fibers[i]));
     for (size_t i = 0; i < 12; i++)
         assert_ok(test.cx, cv_join(test.cx, fibers[i], NULL));
-    assert_true(cv_db_pool_stats(db, 0).open <= 3);
+    assert_true(cv_db_pool_stats(db, 0).open <= FAULT_FEW);
     cv_use_db(test.cx, former);
     cv_db_close(test.cx, db);
-    while (
-        strcmp(test_session_run(test.watch, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'fault_few'"), "0"))
+    while (strcmp(fault_watch(&test, test.engine->count_few), "0") != 0)
         assert_ok(test.cx, cv_sleep_ms(test.cx, 2));
 
-    PGconn *all[3];
-    for (size_t i = 0; i < 3; i++)
-        all[i] = test_session_open(url);
-    assert_int_equal(cv_db_open(test.cx, url, NULL, &db), CV_E_TOO_MANY_CONNECTIONS);
-    assert_string_equal(cv_error_last(test.cx)->sqlstate, "53300");
-    assert_non_null(cv_error_last(test.cx)->hint);
-    cv_error_clear(test.cx);
-    for (size_t i = 0; i < 3; i++)
-        PQfinish(all[i]);
-    test_session_run(test.watch, "DROP ROLE fault_few");
+    void *all[FAULT_FEW];
+    for (size_t i = 0; i < FAULT_FEW; i++)
+        all[i] = test.engine->open(url);
+    assert_too_many(url);
+    for (size_t i = 0; i < FAULT_FEW; i++)
+        test.engine->close(all[i]);
+    test.engine->drop_few(test.url);
+}
+
+static void a_server_that_is_full_says_so(void **state)
+{
+    (void)state;
+    fault_server server;
+    char url[FAULT_URL_BYTES];
+    void *sessions[FAULT_MANY];
+    size_t count = 0;
+    if (!available)
+        skip();
+    assert_true(test.engine->server_create(&server, ""));
+    test.engine->server_url(&server, url);
+    while (count < FAULT_MANY && (sessions[count] = test.engine->try_open(url)))
+        count++;
+    assert_in_range(count, 1, FAULT_MANY - 1);
+    assert_too_many(url);
+    while (count > 0)
+        test.engine->close(sessions[--count]);
+    test.engine->server_destroy(&server);
 }
 
 /* ---- one row, many transactions ---- */
@@ -337,13 +370,12 @@ static void serialization_failures_are_tried_again_to_success(void **state)
     cv_fiber *fibers[4];
     if (!available)
         skip();
-    test_session_run(test.watch,
-                     "CREATE TABLE counters (id int PRIMARY KEY, n int8); INSERT INTO counters VALUES (1, 0)");
+    fault_watch(&test, "CREATE TABLE counters (id int PRIMARY KEY, n int8); INSERT INTO counters VALUES (1, 0)");
     for (size_t i = 0; i < 4; i++)
         assert_ok(test.cx, cv_spawn(test.cx, "counter", increment_often, NULL, &fibers[i]));
     for (size_t i = 0; i < 4; i++)
         assert_ok(test.cx, cv_join(test.cx, fibers[i], NULL));
-    assert_string_equal(test_session_run(test.watch, "SELECT n FROM counters"), "12");
+    assert_string_equal(fault_watch(&test, "SELECT n FROM counters"), "12");
     fault_assert_permits(&test);
 }
 
@@ -377,8 +409,8 @@ static void a_deadlock_of_two_fibers_is_tried_again_to_success(void **state)
     int who[2] = {1, 2};
     if (!available)
         skip();
-    test_session_run(test.watch, "CREATE TABLE crossings (id int PRIMARY KEY, n int);"
-                                 "INSERT INTO crossings VALUES (1, 0), (2, 0)");
+    fault_watch(&test, "CREATE TABLE crossings (id int PRIMARY KEY, n int);"
+                       "INSERT INTO crossings VALUES (1, 0), (2, 0)");
     cv_wait_group_init(&crossing.both);
     cv_wait_group_add(&crossing.both, 2);
     for (size_t i = 0; i < 2; i++)
@@ -387,7 +419,37 @@ static void a_deadlock_of_two_fibers_is_tried_again_to_success(void **state)
         assert_ok(test.cx, cv_join(test.cx, fibers[i], NULL));
     cv_wait_group_done(&crossing.both);
     assert_true(crossing.attempts >= 3); /* one of them was the victim */
-    assert_string_equal(test_session_run(test.watch, "SELECT min(n) * 10 + max(n) FROM crossings"), "22");
+    assert_string_equal(fault_watch(&test, "SELECT min(n) * 10 + max(n) FROM crossings"), "22");
+}
+
+/* ---- a lock that somebody holds ---- */
+
+static int update_held_row(cv_ctx *cx, void *arg)
+{
+    (void)arg;
+    int rc = 0;
+    CV_ATOMIC(cx)
+    {
+        CV_TRY(cv_sql_run(cx, test.engine->wait_little, NULL, 0, NULL, NULL));
+        rc = cv_exec(cx, NULL, "UPDATE held SET n = n + 1");
+        CV_TRY(rc);
+    }
+    return rc;
+}
+
+static void a_lock_that_is_not_given_up_in_time_is_told(void **state)
+{
+    (void)state;
+    if (!available)
+        skip();
+    fault_watch(&test, "CREATE TABLE held (id int PRIMARY KEY, n int); INSERT INTO held VALUES (1, 0)");
+    fault_watch(&test, "BEGIN; UPDATE held SET n = 10");
+    assert_int_equal(update_held_row(test.cx, NULL), CV_E_LOCKED);
+    fault_assert_story(test.cx, CV_E_LOCKED);
+    fault_watch(&test, "COMMIT");
+    assert_ok(test.cx, update_held_row(test.cx, NULL));
+    assert_string_equal(fault_watch(&test, "SELECT n FROM held"), "11");
+    fault_assert_permits(&test);
 }
 
 static int set_up(void **state)
@@ -407,16 +469,19 @@ static int tear_down(void **state)
     return 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    fault_engine_choose(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_disk_under_sqlite_is_told_and_nothing_is_lost),
-        cmocka_unit_test(a_full_disk_under_postgresql_is_told_and_nothing_is_lost),
+        cmocka_unit_test(a_full_disk_under_a_server_is_told_and_nothing_is_lost),
         cmocka_unit_test(a_row_of_64_mib_leaves_no_memory_behind),
         cmocka_unit_test(a_resolver_that_hangs_is_waited_for_until_the_deadline),
-        cmocka_unit_test(a_server_at_its_limit_serves_with_the_connections_there_are),
+        cmocka_unit_test(an_account_at_its_limit_is_served_with_the_connections_there_are),
+        cmocka_unit_test(a_server_that_is_full_says_so),
         cmocka_unit_test(serialization_failures_are_tried_again_to_success),
         cmocka_unit_test(a_deadlock_of_two_fibers_is_tried_again_to_success),
+        cmocka_unit_test(a_lock_that_is_not_given_up_in_time_is_told),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

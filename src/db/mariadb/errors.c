@@ -354,12 +354,13 @@ static void advise(cv_ctx *cx, unsigned number)
         cv_error_hint(cx, "another transaction holds a lock for longer than innodb_lock_wait_timeout");
     else if (number == ER_CHECKREAD)
         cv_error_hint(cx, "another transaction has changed the row since this one began to read: try again");
+    else if (number == ER_RECORD_FILE_FULL || number == ER_DISK_FULL)
+        cv_error_hint(cx, "free some space on the server's disk; what was committed before is safe");
     else if (number == ER_TOO_LONG_KEY)
         cv_error_hint(cx, "keys of texts need a maximum length: 768 characters at most");
 }
 
-/* The server has one state for all constraints: the standard has more, and programs compare them. */
-static const char *state_of(int code, const char *sqlstate)
+const char *cv__my_state(int code, const char *sqlstate)
 {
     switch (code) {
     case CV_E_UNIQUE:
@@ -370,6 +371,10 @@ static const char *state_of(int code, const char *sqlstate)
         return "23502";
     case CV_E_CHECK:
         return "23514";
+    case CV_E_DISK_FULL:
+        return "53100";
+    case CV_E_TOO_MANY_CONNECTIONS:
+        return "53300";
     default:
         return sqlstate;
     }
@@ -381,7 +386,7 @@ int cv__my_fail_with(cv_ctx *cx, unsigned number, const char *sqlstate, const ch
     cv_error_detail(cx, "error %u (%s)", number, sqlstate);
     CV_SCOPE(cx)
     {
-        place(cx, number, state_of(rc, sqlstate), message, sql);
+        place(cx, number, cv__my_state(rc, sqlstate), message, sql);
     }
     advise(cx, number);
     return rc;

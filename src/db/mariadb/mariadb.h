@@ -186,6 +186,10 @@ int cv__my_error_code(unsigned number);
  *  code. `sql` is the statement that failed, or empty. */
 int cv__my_fail_with(cv_ctx *cx, unsigned number, const char *sqlstate, const char *message, cv_str sql);
 
+/** The SQLSTATE of an error: the server has one for all constraints, and none for a lack of space or connections; the
+ *  standard has more, and programs compare them. */
+const char *cv__my_state(int code, const char *sqlstate);
+
 /** Whether an error means that the connection is gone. */
 bool cv__my_is_lost(unsigned number);
 

@@ -92,7 +92,7 @@ int cv__my_fail_connect(cv_ctx *cx, const cv__my_conn *conn, bool *ret_final)
     int rc = cv_fail(cx, code, "could not connect to MariaDB at \"%s\": %s", cv__my_place(conn),
                      *message ? message : "no reason was given");
     if (number >= 1000 && number < CR_MIN_ERROR)
-        cv_error_place(cx, mysql_sqlstate(conn->my), NULL, NULL, NULL);
+        cv_error_place(cx, cv__my_state(code, mysql_sqlstate(conn->my)), NULL, NULL, NULL);
     advise(cx, conn->shared, number, code, message);
     *ret_final = holds_everywhere(code);
     return rc;

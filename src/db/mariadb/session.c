@@ -51,6 +51,12 @@ static int set_back(cv_ctx *cx, cv__my_conn *conn)
     return cv__my_session_start(cx, conn);
 }
 
+/* Its buffer has had a large row or statement, and stays as large. */
+static bool is_swollen(const cv__my_conn *conn)
+{
+    return conn->swollen || conn->my->net.max_packet > CV__MY_SWOLLEN_BYTES;
+}
+
 /* The rows of all cursors go; those whose rows are in memory stay readable until they are finished. */
 int cv__my_reset(cv_ctx *cx, cv__conn *base)
 {
@@ -60,7 +66,7 @@ int cv__my_reset(cv_ctx *cx, cv__conn *base)
         rc = cv__my_rollback(cx, base);
     if (rc == 0 && conn->touched)
         rc = set_back(cx, conn);
-    if (rc < 0 || conn->swollen)
+    if (rc < 0 || is_swollen(conn))
         base->broken = true;
     return rc;
 }
@@ -68,7 +74,7 @@ int cv__my_reset(cv_ctx *cx, cv__conn *base)
 bool cv__my_is_clean(const cv__conn *base)
 {
     const cv__my_conn *conn = (const cv__my_conn *)(const void *)base;
-    return !base->broken && !base->in_transaction && !conn->live && !conn->touched && !conn->swollen;
+    return !base->broken && !base->in_transaction && !conn->live && !conn->touched && !is_swollen(conn);
 }
 
 /* --- what touches the session --- */
