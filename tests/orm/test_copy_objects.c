@@ -272,7 +272,7 @@ static void no_objects_are_no_rows(library *lib)
 
 /* ---- across engines ---- */
 
-static const char *const engines[] = {"sqlite", "postgres"};
+static const char *const engines[] = {"sqlite", "postgres", "mariadb"};
 enum { ENGINES = sizeof engines / sizeof engines[0] };
 
 /* What one engine writes is what every other writes, and reads. */
