@@ -108,6 +108,17 @@ static int maintainer_id(struct import *import, cv_str text, int64_t *ret_id)
     return 0;
 }
 
+/* Nobody asks for their keys, so they go to a server in bulk. SQLite, in the same process, takes objects that are in
+ * memory as one statement. */
+static int store_dependencies(cv_ctx *cx, struct batch *batch)
+{
+    cv_copy_source rows;
+    if (strcmp(cv_db_engine(cv_ctx_db(cx)), "sqlite") == 0)
+        return cv_bulk_create(cx, dependency, batch->dependencies, batch->dependency_count);
+    CV_TRY(cv_objects_source(cx, dependency, batch->dependencies, batch->dependency_count, &rows));
+    return cv_copy_in(cx, dependency_model()->table, &rows, NULL, NULL);
+}
+
 /* Dependencies refer to their package by its place in the batch until the batch's packages have their ids. */
 static int store(struct import *import, struct batch *batch)
 {
@@ -119,7 +130,7 @@ static int store(struct import *import, struct batch *batch)
     CV_TRY(cv_bulk_create(cx, package, batch->packages, batch->package_count));
     for (size_t i = 0; i < batch->dependency_count; i++)
         batch->dependencies[i].package_id = batch->packages[batch->dependencies[i].package_id].id;
-    CV_TRY(cv_bulk_create(cx, dependency, batch->dependencies, batch->dependency_count));
+    CV_TRY(store_dependencies(cx, batch));
     import->packages += batch->package_count;
     import->dependencies += batch->dependency_count;
     import->duplicates += batch->duplicates;
