@@ -330,10 +330,15 @@ static void run_on(const char *engine, void (*test)(library *lib))
     {                                                                                                                  \
         (void)state;                                                                                                   \
         run_on("postgres", name);                                                                                      \
+    }                                                                                                                  \
+    static void mariadb_##name(void **state)                                                                           \
+    {                                                                                                                  \
+        (void)state;                                                                                                   \
+        run_on("mariadb", name);                                                                                       \
     }
 CASES(DEFINE)
 
-#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name),
+#define LIST(name) cmocka_unit_test(sqlite_##name), cmocka_unit_test(postgres_##name), cmocka_unit_test(mariadb_##name),
 
 int main(void)
 {
