@@ -12,7 +12,7 @@
 
 typedef struct cv__pgoutput cv__pgoutput;
 
-/** NULL without memory. `name` is the server's name in messages; it must live as long. */
+/** NULL without memory. */
 cv__pgoutput *cv__pgoutput_new(void);
 /** NULL is allowed. */
 void cv__pgoutput_free(cv__pgoutput *output);
