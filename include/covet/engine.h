@@ -16,11 +16,12 @@ CV_BEGIN_DECLS
       "read committed and repeatable read are levels of their own; elsewhere every transaction is serializable")       \
     X(TWO_PHASE, "prepared transactions", "a transaction can be prepared, and committed by another session")           \
     X(ARRAYS, "arrays and ranges",                                                                                     \
-      "column types of their own, with operators; elsewhere JSON texts that come back as what they were")              \
+      "column types of their own, with operators; elsewhere JSON texts that come back as what they were, to models")   \
     X(STRICT_TYPES, "strict types", "a column refuses a value of another type, and a text longer than VARCHAR(n)")     \
     X(EXACT_NUMBERS, "exact numbers",                                                                                  \
       "decimals in raw SQL are bound, compared and summed with every digit; elsewhere models alone keep them")         \
     X(NOT_A_NUMBER, "NaN", "floats may be NaN; elsewhere it is refused with CV_E_RANGE")                               \
+    X(INFINITE, "infinite floats", "floats may be infinite; elsewhere that is refused with CV_E_RANGE")                \
     X(NUL_IN_TEXT, "NUL in texts", "a text may have NUL bytes; elsewhere it is refused with CV_E_INVALID")             \
     X(UTF8_CHECKED, "UTF-8 checked",                                                                                   \
       "a text in raw SQL that is not UTF-8 is refused with CV_E_INVALID; elsewhere models alone refuse it")            \
@@ -28,6 +29,13 @@ CV_BEGIN_DECLS
     X(CONSTRAINT_NAMES, "constraint names",                                                                            \
       "errors of unique and foreign keys tell the name of the constraint and its table; elsewhere unique keys tell "   \
       "their columns, foreign keys nothing")                                                                           \
+    X(DEFERRED_KEYS, "deferred keys",                                                                                  \
+      "foreign keys may be checked at the commit; elsewhere each statement has to keep them")                          \
+    X(ON_CONFLICT, "ON CONFLICT",                                                                                      \
+      "what INSERT does with a duplicate; elsewhere ON DUPLICATE KEY UPDATE, which counts a changed row twice")        \
+    X(UPDATE_RETURNING, "UPDATE RETURNING", "an UPDATE returns what it wrote; INSERT and DELETE do everywhere")        \
+    X(TRANSACTIONAL_DDL, "schema in transactions",                                                                     \
+      "CREATE, ALTER and DROP are rolled back with the rest; elsewhere each commits what came before it")              \
     X(TIME_ZONES, "time zones", "sessions have a time zone, in which texts without one are read")                      \
     X(INSERT_IDS, "insert ids", "cv_result tells the key of an INSERT; elsewhere RETURNING does, which all have")      \
     X(NOTIFICATIONS, "notifications",                                                                                  \

@@ -7,8 +7,9 @@
  *     CV_TRY(cv_commit_prepared(cx, "transfer-17"));
  *
  * What is prepared survives lost connections and crashes of the server, and keeps its locks until it is finished: who
- * prepares must have written down what is to become of it. These are the primitives for a coordinator. PostgreSQL only
- * (its max_prepared_transactions must not be 0); SQLite has no such thing: CV_E_UNSUPPORTED. */
+ * prepares must have written down what is to become of it. These are the primitives for a coordinator. PostgreSQL (its
+ * max_prepared_transactions must not be 0) and MariaDB, which has to be told before the first statement: there
+ * cv_prepare_transaction comes first in the block (CV_E_STATE later). SQLite has no such thing: CV_E_UNSUPPORTED. */
 #ifndef COVET_PREPARED_H
 #define COVET_PREPARED_H
 

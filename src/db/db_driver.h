@@ -199,6 +199,10 @@ struct cv__driver {
     int (*release)(cv_ctx *cx, cv__conn *conn, int level);
     int (*rollback_to)(cv_ctx *cx, cv__conn *conn, int level);
 
+    /** Optional: for engines where a transaction has to be declared before its first statement if it is to be prepared.
+     *  Called instead of begin, with the checked name; a rollback ends it as any other. CV_E_EXISTS now or later. */
+    int (*begin_prepared)(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options, const char *gid);
+
     /** Optional: two phases. Prepare the transaction under a checked name instead of committing it: the connection is
      * then outside any transaction, or, where another session can finish it only after this one is gone, it is marked
      * broken. The same errors as commit. */

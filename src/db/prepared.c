@@ -37,6 +37,11 @@ int cv_prepare_transaction(cv_ctx *cx, const char *gid)
     if (!tx->db->driver->prepare_transaction)
         return fail_unsupported(cx, tx->db);
     CV_TRY(check_gid(cx, gid));
+    if (tx->begun > 0 && tx->db->driver->begin_prepared)
+        return cv_fail(cx, CV_E_STATE,
+                       "cannot prepare a transaction that has begun: %s has to know before its first "
+                       "statement",
+                       tx->db->driver->name);
     char *copy = strdup(gid);
     if (!copy)
         return cv_fail(cx, CV_E_NOMEM, "could not prepare a transaction: out of memory");

@@ -55,13 +55,20 @@ static int start_in_sandbox(cv_ctx *cx, struct cv_tx *root)
     return 0;
 }
 
+static int begin(cv_ctx *cx, struct cv_tx *root)
+{
+    const cv__driver *driver = root->conn->driver;
+    return root->gid && driver->begin_prepared ? driver->begin_prepared(cx, root->conn, &root->options, root->gid)
+                                               : driver->begin(cx, root->conn, &root->options);
+}
+
 static int start(cv_ctx *cx, struct cv_tx *root)
 {
     if (root->db->sandbox)
         return start_in_sandbox(cx, root);
     cv__pool *pool = cv__db_pool(root->db, root->options.read_only ? CV__READER : CV__WRITER);
     CV_TRY(cv__pool_acquire(cx, pool, &root->conn));
-    int rc = root->conn->driver->begin(cx, root->conn, &root->options);
+    int rc = begin(cx, root);
     if (rc == 0)
         rc = cv__outcome_prepare(cx, root);
     if (rc < 0)

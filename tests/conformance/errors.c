@@ -82,7 +82,7 @@ void case_a_column_refuses_what_it_cannot_hold(suite *s)
 void case_division_by_zero(suite *s)
 {
     cv_value value;
-    int rc = cv_scalar(s->cx, &value, "SELECT 1 / CAST(? AS BIGINT)", 0);
+    int rc = cv_scalar(s->cx, &value, "SELECT 1 / CAST(? AS INTEGER)", 0);
     if (can(s, CV_CAN_ERROR_ON_ZERO)) {
         assert_error(s, rc, CV_E_INVALID);
     } else {

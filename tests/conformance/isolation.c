@@ -25,7 +25,7 @@ static int stock(cv_ctx *cx, int id, int64_t *ret_stock)
 static int total_stock(cv_ctx *cx, int64_t *ret_total)
 {
     cv_value value;
-    CV_TRY(cv_scalar(cx, &value, "SELECT CAST(SUM(stock) AS BIGINT) FROM books"));
+    CV_TRY(cv_scalar(cx, &value, "SELECT CAST(SUM(stock) AS INTEGER) FROM books"));
     *ret_total = value.as.i64;
     return 0;
 }
@@ -252,7 +252,11 @@ static void compare_level(suite *s, const char *page, const char *name, cv_isola
 {
     cv_buf line;
     cv_buf_init_arena(&line, cv_ctx_arena(s->cx), 0);
-    cv_buf_printf(&line, "| %s | %s |", strncmp(s->engine, "sqlite", 6) == 0 ? "SQLite" : "PostgreSQL", name);
+    cv_buf_printf(&line, "| %s | %s |",
+                  strncmp(s->engine, "sqlite", 6) == 0 ? "SQLite"
+                  : strcmp(s->engine, "mariadb") == 0  ? "MariaDB"
+                                                       : "PostgreSQL",
+                  name);
     for (size_t i = 0; i < ANOMALY_COUNT; i++)
         cv_buf_printf(&line, " %s |", outcome(s, level, i));
     if (!strstr(page, line.data))

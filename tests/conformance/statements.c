@@ -56,7 +56,7 @@ void case_placeholders_are_where_they_look_like_it(suite *s)
     assert_ok(s->cx,
               cv_scalar(s->cx, &value, "SELECT '?' || CAST(? AS VARCHAR(9)) || '''?' -- ? not here\n /* ? */", "x"));
     assert_texts_equal(value, "?x'?");
-    assert_ok(s->cx, cv_scalar(s->cx, &value, "SELECT CAST(? AS BIGINT) - CAST(? AS BIGINT) AS \"a?b\"", 9, 4));
+    assert_ok(s->cx, cv_scalar(s->cx, &value, "SELECT CAST(? AS INTEGER) - CAST(? AS INTEGER) AS \"a?b\"", 9, 4));
     assert_int_equal(value.as.i64, 5);
 }
 
@@ -115,11 +115,13 @@ void case_what_is_written_is_returned(suite *s)
         returned(s, "INSERT INTO books (id, title) VALUES (1, 'a'), (2, 'b'), (4, 'c') RETURNING id", &rows, &affected),
         7);
     assert_int_equal(rows, 3);
-    assert_int_equal(returned(s, "UPDATE books SET stock = id * 10 WHERE id > 1 RETURNING stock", &rows, &affected),
-                     60);
-    assert_int_equal(rows, 2);
-    assert_int_equal(returned(s, "UPDATE books SET stock = 0 WHERE id > 100 RETURNING stock", &rows, &affected), 0);
-    assert_int_equal(rows, 0);
+    if (can(s, CV_CAN_UPDATE_RETURNING)) {
+        assert_int_equal(returned(s, "UPDATE books SET stock = id * 10 WHERE id > 1 RETURNING stock", &rows, &affected),
+                         60);
+        assert_int_equal(rows, 2);
+        assert_int_equal(returned(s, "UPDATE books SET stock = 0 WHERE id > 100 RETURNING stock", &rows, &affected), 0);
+        assert_int_equal(rows, 0);
+    }
     assert_int_equal(returned(s, "DELETE FROM books WHERE id < 4 RETURNING id", &rows, &affected), 3);
     assert_int_equal(rows, 2);
     assert_int_equal(count(s, "books"), 1);

@@ -146,7 +146,8 @@ void case_floats_come_back_to_the_last_bit(suite *s)
         HUGE_VAL, -HUGE_VAL, 1.7976931348623157e308,  -0.0};
     make_kinds(s);
     for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++)
-        assert_kept(s, 4, cv_value_f64(floats[i]));
+        if (isfinite(floats[i]) || can(s, CV_CAN_INFINITE))
+            assert_kept(s, 4, cv_value_f64(floats[i]));
 }
 
 void case_a_float_may_be_no_number(suite *s)
@@ -193,12 +194,12 @@ void case_decimals_have_their_order(suite *s)
 void case_decimals_are_summed_with_every_digit(suite *s)
 {
     cv_value value;
-    assert_ok(s->cx, cv_scalar(s->cx, &value, "SELECT CAST(? AS NUMERIC) + CAST(? AS NUMERIC)",
+    assert_ok(s->cx, cv_scalar(s->cx, &value, "SELECT CAST(? AS DECIMAL(38, 9)) + CAST(? AS DECIMAL(38, 9))",
                                of_decimal("12345678901234567890123456789.000000001"), of_decimal("0.000000009")));
     assert_true(cv_value_equal(value, of_decimal("12345678901234567890123456789.000000010")));
-    assert_ok(s->cx,
-              cv_scalar(s->cx, &value, "SELECT SUM(n) FROM (SELECT CAST(? AS NUMERIC) AS n UNION ALL SELECT ?) t",
-                        of_decimal("0.1"), of_decimal("0.2")));
+    assert_ok(s->cx, cv_scalar(s->cx, &value,
+                               "SELECT SUM(n) FROM (SELECT CAST(? AS DECIMAL(38, 9)) AS n UNION ALL SELECT ?) t",
+                               of_decimal("0.1"), of_decimal("0.2")));
     assert_true(cv_value_equal(value, of_decimal("0.3")));
 }
 

@@ -105,6 +105,7 @@ static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, const cha
     CV_TRY(shake_hands(cx, conn, address, path, ret_final));
     CV_TRY(cv__poll_new(cx, mysql_get_socket(conn->my), &conn->poll));
     conn->is_mysql = !mariadb_connection(conn->my);
+    conn->max_packet_bytes = 0;
     return cv__my_session_start(cx, conn);
 }
 
@@ -186,6 +187,7 @@ void cv__my_disconnect(cv__conn *base)
     cv__my_cursors_free(conn);
     hang_up(conn);
     cv__my_drop_statements(conn);
+    cv__my_xa_forget(conn);
     free(conn);
 }
 

@@ -83,8 +83,10 @@ void cv__my_cursors_free(cv__my_conn *conn)
 void cv__my_cursor_take(cv__my_cursor *c, const MYSQL_STMT *statement, unsigned column, unsigned char **row)
 {
     cv__my_cell cell = cv__my_take_cell(statement->fields[column].type, row);
-    if (c && column < c->columns.count)
-        c->column[column].cell = cell;
+    if (!c || column >= c->columns.count)
+        return;
+    c->column[column].cell = cell;
+    conn_of(c)->swollen |= cell.len > CV__MY_SWOLLEN_BYTES;
 }
 
 /* --- the wire --- */

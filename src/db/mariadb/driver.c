@@ -1,19 +1,31 @@
 /* The table of the MariaDB driver. */
+#include "db/control.h"
 #include "db/copy.h"
 #include "db/mariadb/binlog.h"
 #include "db/mariadb/mariadb.h"
+
+static void free_shared(void *shared)
+{
+    cv__my_shared_free(shared);
+}
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {
     cv__my_shared *shared;
     CV_TRY(cv__my_shared_new(cx, url, options, &shared));
+    shared->control = cv__control_new(&cv__driver_mariadb, shared, shared->connect_timeout_ms, free_shared);
+    if (!shared->control) {
+        cv__my_shared_free(shared);
+        return cv_fail(cx, CV_E_NOMEM, "no memory for a database");
+    }
     *ret_shared = shared;
     return 0;
 }
 
 static void close_database(void *shared)
 {
-    cv__my_shared_free(shared);
+    cv__my_shared *database = shared;
+    cv__control_close(database->control); /* which frees the rest */
 }
 
 static const cv__statement_counters *statement_counters(const void *shared)
@@ -25,9 +37,9 @@ static const cv__statement_counters *statement_counters(const void *shared)
 const cv__driver cv__driver_mariadb = {
     .name = "mariadb",
     .dialect = &cv__dialect_mariadb,
-    .capabilities = CV__CAN(SESSIONS) | CV__CAN(CONCURRENT_WRITERS) | CV__CAN(ISOLATION_LEVELS) |
+    .capabilities = CV__CAN(SESSIONS) | CV__CAN(CONCURRENT_WRITERS) | CV__CAN(ISOLATION_LEVELS) | CV__CAN(TWO_PHASE) |
                     CV__CAN(STRICT_TYPES) | CV__CAN(EXACT_NUMBERS) | CV__CAN(NUL_IN_TEXT) | CV__CAN(UTF8_CHECKED) |
-                    CV__CAN(CONSTRAINT_NAMES) | CV__CAN(TIME_ZONES) | CV__CAN(INSERT_IDS),
+                    CV__CAN(CONSTRAINT_NAMES) | CV__CAN(INSERT_IDS),
     .default_readers = 10,
     .default_writers = 0,
     .open = open_database,
@@ -50,6 +62,10 @@ const cv__driver cv__driver_mariadb = {
     .savepoint = cv__my_savepoint,
     .release = cv__my_release,
     .rollback_to = cv__my_rollback_to,
+    .begin_prepared = cv__my_begin_prepared,
+    .prepare_transaction = cv__my_prepare_transaction,
+    .finish_prepared = cv__my_finish_prepared,
+    .list_prepared = cv__my_list_prepared,
     .statement_counters = statement_counters,
     .health = cv__my_health,
     .copy = &cv__copy_mariadb,

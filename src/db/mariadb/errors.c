@@ -227,7 +227,7 @@ static const char *between(cv_ctx *cx, const char *text, const char *before, con
     return end ? cv_strndup(cx, start, (size_t)(end - start)) : NULL;
 }
 
-/* "db.table", "`db`.`table`": the last name. */
+/* "db.table", "db"."table": the last name. */
 static const char *last_name(cv_ctx *cx, const char *path)
 {
     const char *dot = path ? strrchr(path, '.') : NULL;
@@ -235,7 +235,7 @@ static const char *last_name(cv_ctx *cx, const char *path)
     if (!name)
         return NULL;
     size_t len = strlen(name);
-    return len >= 2 && name[0] == '`' && name[len - 1] == '`' ? cv_strndup(cx, name + 1, len - 2) : name;
+    return len >= 2 && name[0] == '"' && name[len - 1] == '"' ? cv_strndup(cx, name + 1, len - 2) : name;
 }
 
 static cv_str take_word(cv_str *text)
@@ -280,14 +280,14 @@ static const char *written_table(cv_ctx *cx, cv_str sql)
     return word.len > 0 ? cv_strndup(cx, word.ptr, word.len) : NULL;
 }
 
-/* "... constraint fails (`db`.`child`, CONSTRAINT `name` FOREIGN KEY (`column`) REFERENCES ..." */
+/* ... constraint fails ("db"."child", CONSTRAINT "name" FOREIGN KEY ("column") REFERENCES ... */
 static void place_foreign_key(cv_ctx *cx, const char *sqlstate, const char *message)
 {
-    const char *column = between(cx, message, "FOREIGN KEY (`", "`)");
-    if (column && strchr(column, '`'))
+    const char *column = between(cx, message, "FOREIGN KEY (\"", "\")");
+    if (column && strchr(column, '"'))
         column = NULL; /* of several columns */
     const char *path = between(cx, message, "fails (", ", CONSTRAINT");
-    cv_error_place(cx, sqlstate, last_name(cx, path), column, between(cx, message, "CONSTRAINT `", "`"));
+    cv_error_place(cx, sqlstate, last_name(cx, path), column, between(cx, message, "CONSTRAINT \"", "\""));
 }
 
 /* "Duplicate entry '1' for key 'name'", which MySQL writes 'table.name'. */
@@ -312,8 +312,19 @@ static const char *quoted_column(cv_ctx *cx, const char *message)
     return last_name(cx, column);
 }
 
+/* Names are quoted by the mode of the session at the time: all as in the standard. */
+static const char *with_standard_quotes(cv_ctx *cx, const char *message)
+{
+    char *copy = cv_strndup(cx, message, strlen(message));
+    for (char *at = copy; at && *at; at++)
+        if (*at == '`')
+            *at = '"';
+    return copy ? copy : "";
+}
+
 static void place(cv_ctx *cx, unsigned number, const char *sqlstate, const char *message, cv_str sql)
 {
+    message = with_standard_quotes(cx, message);
     switch (number) {
     case ER_DUP_ENTRY:
     case ER_DUP_UNIQUE:
@@ -323,10 +334,9 @@ static void place(cv_ctx *cx, unsigned number, const char *sqlstate, const char 
     case ER_NO_REFERENCED_ROW_2:
         place_foreign_key(cx, sqlstate, message);
         break;
-    case ER_CONSTRAINT_FAILED:
-        cv_error_place(cx, sqlstate,
-                       last_name(cx, between(cx, message, "failed for ", "`.") ? strstr(message, "`.") + 1 : NULL),
-                       NULL, between(cx, message, "CONSTRAINT `", "`"));
+    case ER_CONSTRAINT_FAILED: /* CONSTRAINT "name" failed for "db"."table" */
+        cv_error_place(cx, sqlstate, last_name(cx, strstr(message, "failed for ")), NULL,
+                       between(cx, message, "CONSTRAINT \"", "\""));
         break;
     case MYSQL_CHECK_VIOLATED:
         cv_error_place(cx, sqlstate, NULL, NULL, between(cx, message, "constraint '", "'"));
@@ -380,9 +390,21 @@ const char *cv__my_state(int code, const char *sqlstate)
     }
 }
 
+/* "Incorrect date value: '2026-02-30' for column ...", but not "... value: 'abc' ...". */
+static bool is_date_out_of_range(const char *message)
+{
+    const char *value = strstr(message, "value: '");
+    return strncmp(message, "Incorrect date", 14) == 0 && value && value[8] - '0' + 0u < 10u;
+}
+
 int cv__my_fail_with(cv_ctx *cx, unsigned number, const char *sqlstate, const char *message, cv_str sql)
 {
-    int rc = cv_fail(cx, code_of(number, sqlstate), "%s", *message ? message : "MariaDB gave no reason");
+    int code = code_of(number, sqlstate);
+    const char *near = number == ER_PARSE_ERROR ? strstr(message, "near ") : NULL;
+    if (number == ER_TRUNCATED_WRONG_VALUE && is_date_out_of_range(message))
+        code = CV_E_RANGE;
+    int rc = near ? cv_fail(cx, code, "syntax error %s", near)
+                  : cv_fail(cx, code, "%s", *message ? message : "MariaDB gave no reason");
     cv_error_detail(cx, "error %u (%s)", number, sqlstate);
     CV_SCOPE(cx)
     {

@@ -49,7 +49,7 @@ typedef struct cv__my_shared {
     int64_t statement_lifetime_ns; /* 0: for ever */
     int64_t connect_timeout_ms;
     cv__statement_counters statements;
-    bool closed; /* by the driver's close */
+    struct cv__control *control; /* where statements are cancelled */
 } cv__my_shared;
 
 typedef struct cv__my_cursor cv__my_cursor;
@@ -74,6 +74,7 @@ struct cv__my_conn {
         MYSQL *connected;
         MYSQL_ROW row;
     } call;
+    int waits_for;         /* the events that it waits for */
     const char *host_name; /* the name that the certificate is compared with, while connecting */
     cv__statement_cache statements;
     cv_link stale;   /* statements that left the cache, to be closed */
@@ -82,12 +83,14 @@ struct cv__my_conn {
     bool begins;
     const char *isolation; /* of the transaction that is to begin: "SERIALIZABLE"; NULL: the session's */
     bool begins_read_only;
-    int levels;          /* savepoints that were asked for; their numbers go from 1 up to this */
-    int sent_levels;     /* those that the server has */
-    cv_link cursors;     /* all that are open */
-    cv__my_cursor *live; /* the one whose rows are still on the wire, or NULL */
-    size_t kept_bytes;   /* rows of cursors in memory */
-    bool touched;        /* the session may differ from what it was after connect */
+    char *gid;                 /* of a transaction of XA, from its beginning to its end; or NULL */
+    int levels;                /* savepoints that were asked for; their numbers go from 1 up to this */
+    int sent_levels;           /* those that the server has */
+    cv_link cursors;           /* all that are open */
+    cv__my_cursor *live;       /* the one whose rows are still on the wire, or NULL */
+    size_t kept_bytes;         /* rows of cursors in memory */
+    uint64_t max_packet_bytes; /* what the server takes in one packet */
+    bool touched;              /* the session may differ from what it was after connect */
     bool swollen;
     bool is_mysql;         /* the server is MySQL, not MariaDB */
     unsigned rows_at_once; /* fetched since the fiber last waited */
@@ -142,6 +145,9 @@ int cv__my_fail_connect(cv_ctx *cx, const cv__my_conn *conn, bool *ret_final);
  *  leaves its result in `conn->call`. 0 when it has ended, with success or not. CV_E_TIMEOUT, CV_E_CANCELLED: the
  *  statement was given up; the connection is broken, or idle again. Suspends. */
 CV_CHECKED int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont);
+
+/** Go on with the call that is suspended, to its end. Errors of the wait: it is still suspended then. Suspends. */
+CV_CHECKED int cv__my_resume(cv_ctx *cx, cv__my_conn *conn);
 
 /** Leave no call suspended, whatever becomes of the connection. Never waits. */
 void cv__my_abandon(cv__my_conn *conn);
@@ -318,6 +324,13 @@ void cv__my_cursors_free(cv__my_conn *conn);
 /** Run what is left of a statement's results, dropping their rows; `*ret_result` is that of the last one. Suspends. */
 CV_CHECKED int cv__my_finish_results(cv_ctx *cx, cv__my_conn *conn, cv__my_prepared *p, cv_result *ret_result);
 
+/* --- cancel.c --- */
+
+/** Kill the statement whose call is suspended on the server, and read its answer to the end, within the clean-up
+ *  budget: whether the wire is idle again. A live cursor has lost its rows then. Keeps the context's error. Suspends.
+ */
+bool cv__my_give_up(cv_ctx *cx, cv__my_conn *conn);
+
 /* --- transaction.c: the driver's functions of these names --- */
 
 CV_CHECKED int cv__my_begin(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options);
@@ -337,6 +350,20 @@ void cv__my_check_transaction(cv_ctx *cx, cv__my_conn *conn, int code);
 /** Report that nobody knows what became of a COMMIT. */
 int cv__my_fail_unknown_outcome(cv_ctx *cx);
 
+/* --- xa.c --- */
+
+CV_CHECKED int cv__my_begin_prepared(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options, const char *gid);
+CV_CHECKED int cv__my_prepare_transaction(cv_ctx *cx, cv__conn *conn, const char *gid);
+CV_CHECKED int cv__my_finish_prepared(cv_ctx *cx, cv__conn *conn, const char *gid, bool commit);
+CV_CHECKED int cv__my_list_prepared(cv_ctx *cx, cv__conn *conn, cv_prepared **ret_list, size_t *ret_count);
+
+/** Begin, commit or roll back the transaction `conn->gid` itself. Suspend. */
+CV_CHECKED int cv__my_xa_start(cv_ctx *cx, cv__my_conn *conn);
+CV_CHECKED int cv__my_xa_commit(cv_ctx *cx, cv__my_conn *conn);
+CV_CHECKED int cv__my_xa_rollback(cv_ctx *cx, cv__my_conn *conn);
+/** It is over, or was never begun. */
+void cv__my_xa_forget(cv__my_conn *conn);
+
 /* --- session.c: what a connection is set to, and set back to --- */
 
 /** Settings of the session, after connect and after a reset. Suspends. */
@@ -346,6 +373,12 @@ bool cv__my_is_clean(const cv__conn *conn);
 
 /** Whether a statement may change settings, locks or temporary objects of the session. Errs on the side of yes. */
 bool cv__my_touches_session(cv_str sql);
+
+/** Nothing but comments. */
+bool cv__my_is_empty(cv_str sql);
+
+/** The statement would commit the open transaction, as those do that change the schema. */
+bool cv__my_commits(cv_str sql);
 
 /** The first word of a statement behind comments and parentheses is `word`, in any case. */
 bool cv__my_begins_with(cv_str sql, const char *word);

@@ -5,19 +5,32 @@
  * procedure on the server changes without such a word in the statement is seen by CALL. */
 #include "db/mariadb/mariadb.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 #define SQL_MODE                                                                                                       \
     "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,"  \
-    "PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY"
+    "PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,NO_AUTO_VALUE_ON_ZERO"
 
 /* The texts of errors are read: they have to be English. A reader who takes his time does not end his statement. */
 #define COMMON "SET sql_mode='" SQL_MODE "', lc_messages='en_US', net_write_timeout=600, "
 
 #define MARIADB_SESSION                                                                                                \
-    COMMON "collation_connection='utf8mb4_nopad_bin', tx_isolation='READ-COMMITTED'"                                   \
-           "/*M!101108 , innodb_snapshot_isolation=ON */"
+    COMMON                                                                                                             \
+    "collation_connection='utf8mb4_nopad_bin', tx_isolation='READ-COMMITTED', max_recursive_iterations=4294967295"     \
+    "/*M!101108 , innodb_snapshot_isolation=ON */"
 #define MYSQL_SESSION COMMON "collation_connection='utf8mb4_0900_bin', transaction_isolation='READ-COMMITTED'"
+
+/* What is larger would cost the connection. */
+static int ask_packet(cv_ctx *cx, cv__my_conn *conn)
+{
+    MYSQL_RES *rows;
+    CV_TRY(cv__my_query(cx, conn, CV_STR("SELECT @@max_allowed_packet"), &rows));
+    MYSQL_ROW row = mysql_fetch_row(rows);
+    conn->max_packet_bytes = row && row[0] ? strtoull(row[0], NULL, 10) : 0;
+    mysql_free_result(rows);
+    return 0;
+}
 
 int cv__my_session_start(cv_ctx *cx, cv__my_conn *conn)
 {
@@ -28,7 +41,8 @@ int cv__my_session_start(cv_ctx *cx, cv__my_conn *conn)
     snprintf(sql, sizeof sql, "%s, time_zone='%s'%s", conn->is_mysql ? MYSQL_SESSION : MARIADB_SESSION,
              conn->shared->time_zone, read_only);
     conn->touched = false;
-    return cv__my_command(cx, conn, sql);
+    CV_TRY(cv__my_command(cx, conn, sql));
+    return conn->max_packet_bytes ? 0 : ask_packet(cx, conn);
 }
 
 static int reset_cont(cv__my_conn *conn, int events)
@@ -79,21 +93,31 @@ bool cv__my_is_clean(const cv__conn *base)
 
 /* --- what touches the session --- */
 
+/* What looks like a comment to other engines. */
+static bool is_executed(cv_str text)
+{
+    return cv_str_starts_with(text, CV_STR("/*!")) || cv_str_starts_with(text, CV_STR("/*M!"));
+}
+
+/* What ends the comment that a text begins with; NULL: it does not. */
+static const char *comment_end(cv_str text)
+{
+    if (cv_str_starts_with(text, CV_STR("--")) || cv_str_starts_with(text, CV_STR("#")))
+        return "\n";
+    return cv_str_starts_with(text, CV_STR("/*")) && !is_executed(text) ? "*/" : NULL;
+}
+
+/* Comments, and parentheses around a statement. */
 static cv_str skip_comments(cv_str text)
 {
     for (;;) {
         text = cv_str_trim(text);
-        const char *end = cv_str_starts_with(text, CV_STR("--")) || cv_str_starts_with(text, CV_STR("#")) ? "\n"
-                          : cv_str_starts_with(text, CV_STR("/*"))                                        ? "*/"
-                                                                                                          : NULL;
-        if (!end && cv_str_starts_with(text, CV_STR("("))) {
-            text = cv_str_sub(text, 1, text.len);
-            continue;
-        }
-        if (!end)
+        const char *end = comment_end(text);
+        if (!end && !cv_str_starts_with(text, CV_STR("(")))
             return text;
-        ptrdiff_t at = cv_str_find(text, cv_str_of(end));
-        text = at < 0 ? cv_str_sub(text, text.len, text.len) : cv_str_sub(text, (size_t)at + strlen(end), text.len);
+        ptrdiff_t at = end ? cv_str_find(text, cv_str_of(end)) : 0;
+        text =
+            at < 0 ? cv_str_sub(text, text.len, 0) : cv_str_sub(text, (size_t)at + (end ? strlen(end) : 1), text.len);
     }
 }
 
@@ -108,11 +132,6 @@ static bool begins_with_word(cv_str text, const char *word)
     return text.len >= len && strncasecmp(text.ptr, word, len) == 0 && (text.len == len || !is_letter(text.ptr[len]));
 }
 
-bool cv__my_begins_with(cv_str sql, const char *word)
-{
-    return begins_with_word(skip_comments(sql), word);
-}
-
 static bool contains(cv_str text, const char *word)
 {
     size_t len = strlen(word);
@@ -122,6 +141,29 @@ static bool contains(cv_str text, const char *word)
     return false;
 }
 
+bool cv__my_is_empty(cv_str sql)
+{
+    return skip_comments(sql).len == 0;
+}
+
+bool cv__my_commits(cv_str sql)
+{
+    static const char *const commands[] = {"CREATE", "ALTER",   "DROP",     "RENAME", "TRUNCATE", "GRANT",
+                                           "REVOKE", "ANALYZE", "OPTIMIZE", "LOCK",   "UNLOCK"};
+    cv_str text = skip_comments(sql);
+    if (contains(text, "temporary"))
+        return false;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (begins_with_word(text, commands[i]))
+            return true;
+    return false;
+}
+
+bool cv__my_begins_with(cv_str sql, const char *word)
+{
+    return begins_with_word(skip_comments(sql), word);
+}
+
 bool cv__my_touches_session(cv_str sql)
 {
     static const char *const commands[] = {"SET",   "USE",  "LOCK",    "UNLOCK",  "PREPARE", "EXECUTE",
@@ -129,7 +171,7 @@ bool cv__my_touches_session(cv_str sql)
                                            "FLUSH", "LOAD", "INSTALL", "XA"};
     static const char *const words[] = {"get_lock", "temporary", ":=", "@@", "into @", "setval", "last_insert_id("};
     cv_str text = skip_comments(sql);
-    if (text.len != cv_str_trim(sql).len && contains(sql, "/*!"))
+    if (is_executed(text))
         return true;
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (begins_with_word(text, commands[i]))

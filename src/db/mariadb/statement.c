@@ -154,6 +154,28 @@ static int fail_changed(cv_ctx *cx, cv__my_conn *conn, cv__my_prepared *p, bool 
     return cv_fail(cx, CV_E_STATE, "the table has got other columns: the statement has run, its rows are lost");
 }
 
+/* The server tells the key alone: its column, when it has one, is asked for. Keeps the context's error. */
+static void find_column(cv_ctx *cx, cv__my_conn *conn)
+{
+    const cv_error *error = cv_error_last(cx);
+    MYSQL_RES *rows = NULL;
+    if (!error || error->code != CV_E_UNIQUE || !error->table || !error->constraint || strchr(error->table, '\'') ||
+        strchr(error->constraint, '\''))
+        return;
+    char *sql = cv_sprintf(cx,
+                           "SELECT column_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND "
+                           "table_name = '%s' AND index_name = '%s' LIMIT 2",
+                           error->table, error->constraint);
+    cv_error *first = cv_error_take(cx);
+    char column[256] = "";
+    if (sql && cv__my_query(cx, conn, cv_str_of(sql), &rows) == 0 && rows && mysql_num_rows(rows) == 1)
+        snprintf(column, sizeof column, "%s", mysql_fetch_row(rows)[0]);
+    mysql_free_result(rows);
+    cv_error_put_back(cx, first);
+    if (column[0])
+        cv_error_place(cx, NULL, NULL, column, NULL);
+}
+
 /* Run it once; `*ret_again` tells that it has not run, and prepared anew it may. */
 static int attempt(cv_ctx *cx, cv__my_conn *conn, const cv__my_params *params, cv__my_prepared *p, bool *ret_again)
 {
@@ -169,6 +191,8 @@ static int attempt(cv_ctx *cx, cv__my_conn *conn, const cv__my_params *params, c
         return fail_changed(cx, conn, p, ret_again);
     }
     *ret_again = cv__my_is_outdated(number);
+    if (rc == CV_E_UNIQUE)
+        find_column(cx, conn);
     return rc;
 }
 
@@ -212,12 +236,38 @@ static int run_as_text(cv_ctx *cx, cv__my_conn *conn, cv_str sql, cv_result *ret
     return 0;
 }
 
+/* Room for what is sent besides the values. */
+enum { PACKET_HEAD_BYTES = 1024 };
+
+static int check_size(cv_ctx *cx, const cv__my_conn *conn, size_t bytes)
+{
+    if (bytes + PACKET_HEAD_BYTES <= conn->max_packet_bytes || conn->max_packet_bytes == 0)
+        return 0;
+    int rc = cv_fail(cx, CV_E_LIMIT, "the statement and its values have %zu bytes, and the server takes %llu", bytes,
+                     (unsigned long long)conn->max_packet_bytes);
+    cv_error_hint(cx, "raise the server's max_allowed_packet, which may be 1 GiB, or send less at once");
+    return rc;
+}
+
 static int run_bound(cv_ctx *cx, cv__my_conn *conn, const cv__statement *statement, cv__my_prepared **ret_prepared)
 {
     cv__my_params params;
     CV_TRY(cv__my_params_make(cx, statement->params, statement->param_count, &params));
+    CV_TRY(check_size(cx, conn, params.bytes > statement->sql.len ? params.bytes : statement->sql.len));
     conn->swollen |= params.bytes + statement->sql.len > CV__MY_SWOLLEN_BYTES;
     return run(cx, conn, statement, &params, ret_prepared);
+}
+
+static int check_statement(cv_ctx *cx, const cv__my_conn *conn, cv_str sql)
+{
+    if (cv__my_is_empty(sql))
+        return cv_fail(cx, CV_E_SQL, "the statement is empty");
+    if (!conn->base.in_transaction || !cv__my_commits(sql))
+        return 0;
+    int rc = cv_fail(cx, CV_E_IN_TRANSACTION, "the statement would commit the transaction that it is in");
+    cv_error_hint(cx,
+                  "MariaDB changes its schema outside of transactions only: run the statement outside of the block");
+    return rc;
 }
 
 int cv__my_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, cv_result *ret_result,
@@ -227,6 +277,7 @@ int cv__my_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, c
     cv__my_prepared *p = NULL;
     int rc = 0;
     *ret_cursor = NULL;
+    CV_TRY(check_statement(cx, conn, statement->sql));
     CV_TRY(cv__my_make_ready(cx, conn));
     CV_TRY(cv__my_send_pending(cx, conn));
     CV_SCOPE(cx)

@@ -46,7 +46,10 @@ static int send_begin(cv_ctx *cx, cv__my_conn *conn)
         CV_TRY(cv__my_command(cx, conn, sql));
         conn->isolation = NULL;
     }
-    CV_TRY(cv__my_command(cx, conn, conn->begins_read_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION"));
+    if (conn->gid)
+        CV_TRY(cv__my_xa_start(cx, conn));
+    else
+        CV_TRY(cv__my_command(cx, conn, conn->begins_read_only ? "START TRANSACTION READ ONLY" : "START TRANSACTION"));
     conn->begins = false;
     cv__my_note_state(conn);
     return 0;
@@ -74,6 +77,8 @@ static bool forget_unsent(cv__my_conn *conn)
     conn->begins = false;
     conn->isolation = NULL;
     conn->levels = conn->sent_levels = 0;
+    if (unsent)
+        cv__my_xa_forget(conn);
     return unsent;
 }
 
@@ -110,6 +115,8 @@ int cv__my_commit(cv_ctx *cx, cv__conn *base)
     CV_TRY(cv__wait_check(cx, "commit"));
     if (!cv__my_is_alive(base)) /* lost before: then it has certainly not been committed */
         return cv__my_lost(cx, conn);
+    if (conn->gid)
+        return cv__my_xa_commit(cx, conn);
     int rc = cv__my_command(cx, conn, "COMMIT");
     return rc < 0 && base->broken ? cv__my_fail_unknown_outcome(cx) : rc;
 }
@@ -122,6 +129,8 @@ int cv__my_rollback(cv_ctx *cx, cv__conn *base)
     if (conn->live && !base->broken)
         CV_TRY(cv__my_drop_rows(cx, conn));
     CV_TRY(cv__my_make_ready(cx, conn));
+    if (conn->gid)
+        return cv__my_xa_rollback(cx, conn);
     return base->in_transaction ? cv__my_command(cx, conn, "ROLLBACK") : 0;
 }
 

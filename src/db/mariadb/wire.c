@@ -68,13 +68,6 @@ void cv__my_abandon(cv__my_conn *conn)
     conn->call.cont = NULL;
 }
 
-static int give_up(cv_ctx *cx, cv__my_conn *conn, int code)
-{
-    cv__my_abandon(conn);
-    conn->base.broken = true;
-    return cv_fail(cx, code, "could not wait for the answer of MariaDB: %s", cv_error_text(code));
-}
-
 /* The name of the host, in place of its address, for the check of the certificate: the library takes it over with the
  * greeting of the server, before TLS begins. */
 static void give_host_name(cv__my_conn *conn)
@@ -88,26 +81,51 @@ static void give_host_name(cv__my_conn *conn)
     conn->my->host = copy;
 }
 
-int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont)
+static int give_up(cv_ctx *cx, cv__my_conn *conn, int code)
 {
-    bool failed = false;
+    if (!cv__my_give_up(cx, conn)) {
+        cv__my_abandon(conn);
+        conn->base.broken = true;
+    }
+    return cv_fail(cx, code, "could not wait for the answer of MariaDB: %s", cv_error_text(code));
+}
+
+int cv__my_resume(cv_ctx *cx, cv__my_conn *conn)
+{
+    int events = conn->waits_for;
     while (events) {
         int ready = 0;
-        conn->call.cont = cont;
         conn->rows_at_once = 0;
         give_host_name(conn);
-        int rc = wait_within(cx, conn, events, &ready);
-        if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT || (rc < 0 && failed))
-            return give_up(cx, conn, rc);
-        if (rc < 0) { /* the library will say what is wrong with the socket */
-            cv_error_clear(cx);
-            failed = true;
-            ready = events & ~MYSQL_WAIT_TIMEOUT;
-        }
-        events = cont(conn, ready);
+        conn->waits_for = events;
+        CV_TRY(wait_within(cx, conn, events, &ready));
+        events = conn->call.cont(conn, ready);
     }
     conn->call.cont = NULL;
     return 0;
+}
+
+/* The library will say what is wrong with a socket that cannot be waited for. */
+static int fail_wait(cv_ctx *cx, cv__my_conn *conn)
+{
+    cv_error_clear(cx);
+    cv__my_abandon(conn);
+    return 0;
+}
+
+int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont)
+{
+    if (!events)
+        return 0;
+    conn->call.cont = cont;
+    conn->waits_for = events;
+    int rc = cv__my_resume(cx, conn);
+    if (rc == 0)
+        return 0;
+    bool over = rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT;
+    if (conn->giving_up && over)
+        return rc; /* whoever gives up decides */
+    return over ? give_up(cx, conn, rc) : fail_wait(cx, conn);
 }
 
 /* --- failures --- */

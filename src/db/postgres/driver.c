@@ -30,7 +30,8 @@ const cv__driver cv__driver_postgres = {
     .capabilities = CV__CAN(SESSIONS) | CV__CAN(CONCURRENT_WRITERS) | CV__CAN(ISOLATION_LEVELS) | CV__CAN(TWO_PHASE) |
                     CV__CAN(ARRAYS) | CV__CAN(STRICT_TYPES) | CV__CAN(EXACT_NUMBERS) | CV__CAN(NOT_A_NUMBER) |
                     CV__CAN(UTF8_CHECKED) | CV__CAN(ERROR_ON_ZERO) | CV__CAN(CONSTRAINT_NAMES) | CV__CAN(TIME_ZONES) |
-                    CV__CAN(NOTIFICATIONS),
+                    CV__CAN(INFINITE) | CV__CAN(DEFERRED_KEYS) | CV__CAN(ON_CONFLICT) | CV__CAN(UPDATE_RETURNING) |
+                    CV__CAN(TRANSACTIONAL_DDL) | CV__CAN(NOTIFICATIONS),
     .default_readers = 10,
     .default_writers = 0,
     .open = open_database,

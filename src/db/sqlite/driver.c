@@ -4,7 +4,9 @@
 const cv__driver cv__driver_sqlite = {
     .name = "sqlite",
     .dialect = &cv__dialect_sqlite,
-    .capabilities = CV__CAN(SESSIONS) | CV__CAN(NUL_IN_TEXT) | CV__CAN(INSERT_IDS),
+    .capabilities = CV__CAN(SESSIONS) | CV__CAN(NUL_IN_TEXT) | CV__CAN(INSERT_IDS) | CV__CAN(INFINITE) |
+                    CV__CAN(DEFERRED_KEYS) | CV__CAN(ON_CONFLICT) | CV__CAN(UPDATE_RETURNING) |
+                    CV__CAN(TRANSACTIONAL_DDL),
     .default_readers = 4,
     .default_writers = 1,
     .open = cv__sqlite_open,
