@@ -648,6 +648,12 @@ static int on_event(feed *f, const cv__binlog_event *event)
     case CV__BINLOG_INCIDENT:
         fail(f, CV_E_GAP, "the server says that its binary log lacks changes");
         return hint(f, "read the tables anew, and open from now before that");
+    case CV__BINLOG_QUERY_COMPRESSED:
+    case CV__BINLOG_WRITE_ROWS_COMPRESSED:
+    case CV__BINLOG_UPDATE_ROWS_COMPRESSED:
+    case CV__BINLOG_DELETE_ROWS_COMPRESSED:
+        fail(f, CV_E_CONFIG, "the binary log has compressed events");
+        return hint(f, "set log_bin_compress = OFF, and open from a position behind them");
     default:
         return 0;
     }
