@@ -3,6 +3,8 @@
  * is leaked, and what was said about a transaction is true. */
 #include "fault_test.h"
 
+#include <covet/copy.h>
+
 enum { MOST_MESSAGES = 400, READERS = 4 };
 
 static fault_test test;
@@ -142,6 +144,45 @@ static int shared_reads(cv_ctx *cx)
     return at_once(cx, read_quickly);
 }
 
+/* ---- bulk ---- */
+
+static int next_note(cv_ctx *cx, void *arg, const cv_value **ret_values)
+{
+    static cv_value values[2];
+    int *given = arg;
+    (void)cx;
+    if (*given == 3)
+        return 0;
+    values[0] = cv_value_i64(next_id + (*given)++);
+    values[1] = cv_value_text("copied");
+    *ret_values = values;
+    return 1;
+}
+
+static int copied_in(cv_ctx *cx)
+{
+    static const char *const columns[] = {"id", "text"};
+    int given = 0;
+    cv_copy_source source = {.columns = columns, .column_count = 2, .next = next_note, .arg = &given};
+    return cv_copy_in(cx, "notes", &source, NULL, NULL);
+}
+
+static int check_number(cv_ctx *cx, void *arg, const cv_value *values)
+{
+    (void)cx;
+    assert_int_equal(values[0].as.i64, ++*(int *)arg);
+    return 0;
+}
+
+static int copied_out(cv_ctx *cx)
+{
+    int seen = 0;
+    cv_copy_sink sink = {.row = check_number, .arg = &seen};
+    CV_TRY(cv_copy_out_query(cx, fault_series("n", 12), NULL, 0, &sink, NULL, NULL));
+    assert_int_equal(seen, 12);
+    return 0;
+}
+
 /* ---- cutting ---- */
 
 static void assert_rows(int first, int wanted)
@@ -234,6 +275,8 @@ CUT_CASE(stopped_stream, 0, false)
 CUT_CASE(autocommit, 1, false)
 CUT_CASE(transaction, 3, true)
 CUT_CASE(rolled_back, 0, false)
+CUT_CASE(copied_in, 3, true)
+CUT_CASE(copied_out, 0, false)
 
 /* ---- connecting ---- */
 
@@ -294,6 +337,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(at_each_message_of_shared_reads),     cmocka_unit_test(at_each_message_of_stream),
         cmocka_unit_test(at_each_message_of_stopped_stream),   cmocka_unit_test(at_each_message_of_autocommit),
         cmocka_unit_test(at_each_message_of_transaction),      cmocka_unit_test(at_each_message_of_rolled_back),
+        cmocka_unit_test(at_each_message_of_copied_in),        cmocka_unit_test(at_each_message_of_copied_out),
         cmocka_unit_test(at_each_message_of_connecting),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
