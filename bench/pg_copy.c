@@ -100,18 +100,19 @@ static int next_row(cv_ctx *cx, void *arg, const cv_value **ret_values)
     if (r->given == ROWS)
         return 0;
     int64_t row = ++r->given;
-    r->values[0] = cv_value_i64(row);
-    r->values[1] = cv_value_i64(row * 7000000);
-    r->values[2] = cv_value_str(cv_str_make(r->text, make_text(r->text, row)));
-    r->values[3] = cv_value_f64((double)row / 8);
+    r->values[0].as.i64 = row;
+    r->values[1].as.i64 = row * 7000000;
+    r->values[2].as.text.len = make_text(r->text, row);
+    r->values[3].as.f64 = (double)row / 8;
     *ret_values = r->values;
     return 1;
 }
 
 static double in_with_covet(cv_ctx *cx, PGconn *pg)
 {
-    rows r = {.given = 0};
+    rows r = {.values = {{.type = CV_TYPE_I64}, {.type = CV_TYPE_I64}, {.type = CV_TYPE_TEXT}, {.type = CV_TYPE_F64}}};
     cv_copy_source source = {.columns = columns, .column_count = 4, .next = next_row, .arg = &r};
+    r.values[2].as.text.ptr = r.text;
     session_run(pg, "TRUNCATE copy_rows");
     double start = now_ns();
     if (cv_copy_in(cx, "copy_rows", &source, NULL, NULL) < 0)

@@ -2,6 +2,7 @@
  * copy.h. */
 #include "db/copy.h"
 
+#include "base/arena.h"
 #include "base/ctx.h"
 #include "db/db.h"
 #include <covet/transaction.h>
@@ -150,6 +151,7 @@ typedef struct copying {
     cv_arena *conversions; /* of one row */
     cv_arena_mark no_conversions;
     cv_arena_mark no_row;   /* of the context's arena: before what the source takes for a row */
+    const char *no_row_at;  /* where it ends then */
     const cv_value *values; /* of a row that was not handed over yet, or NULL */
     int64_t taken;          /* rows from the source */
     int64_t begun;          /* of them, before the present batch */
@@ -318,7 +320,8 @@ static int need_row(cv_ctx *cx, copying *c)
         return 1;
     if (c->ended)
         return 0;
-    cv_arena_rewind(cv_ctx_arena(cx), c->no_row);
+    if (cx->arena->at != c->no_row_at)
+        cv_arena_rewind(cv_ctx_arena(cx), c->no_row);
     int rc = c->source->next(cx, c->source->arg, &c->values);
     if (rc <= 0) {
         c->values = NULL;
@@ -384,6 +387,7 @@ static int start_source(cv_ctx *cx, copying *c)
         CV_TRY(c->source->start(cx, c->source->arg, told, c->count));
     }
     c->no_row = cv_arena_save(cv_ctx_arena(cx));
+    c->no_row_at = cx->arena->at;
     return 0;
 }
 

@@ -152,6 +152,21 @@ static void add_column(cv_buf *sql, const cv__copy_column *column)
     cv__add_identifier(sql, name);
 }
 
+/* Whether the columns are read as they are; then `ret_table` has them. */
+static int find_table(cv_ctx *cx, const reading *r, cv_str table, cv__bulk_table *ret_table)
+{
+    cv_buf columns;
+    cv_buf_init_arena(&columns, cv_ctx_arena(cx), 0);
+    for (size_t i = 0; i < r->count; i++) {
+        if (r->columns[i].read_as_text)
+            return 0;
+        cv_buf_add_text(&columns, i ? ", " : "");
+        cv__add_identifier(&columns, cv_str_of(r->columns[i].name));
+    }
+    *ret_table = (cv__bulk_table){.name = table, .columns = cv_buf_str(&columns)};
+    return columns.error ? cv_fail(cx, CV_E_NOMEM, "could not copy: out of memory") : 1;
+}
+
 static int make_select(cv_ctx *cx, const reading *r, cv_str table, cv_str *ret_sql)
 {
     cv_buf sql;
@@ -172,10 +187,14 @@ static int copy_table(cv_ctx *cx, reading *r, const char *table)
     cv__copy_column *all;
     size_t all_count;
     cv_str quoted;
+    cv__bulk_table plain_table;
     cv__statement statement = {.bulk = true, .uncached = true};
     CV_TRY(describe(cx, r->db, table, &quoted, &all, &all_count));
     CV_TRY(choose(cx, r, table, all, all_count));
     CV_TRY(make_select(cx, r, quoted, &statement.sql));
+    int plain = find_table(cx, r, quoted, &plain_table);
+    CV_TRY(plain);
+    statement.bulk_table = plain > 0 ? &plain_table : NULL;
     return run(cx, r, CV__READER, &statement);
 }
 

@@ -47,6 +47,12 @@ typedef struct cv__row_source {
     size_t row_count, column_count;
 } cv__row_source;
 
+/** What a bulk statement reads, when that is columns of one table, as they are. */
+typedef struct cv__bulk_table {
+    cv_str name;    /* quoted */
+    cv_str columns; /* quoted, with commas */
+} cv__bulk_table;
+
 /** A statement, as the upper floors hand it down. All views must stay valid until the call returns (params: until
  * finish). */
 typedef struct cv__statement {
@@ -59,8 +65,9 @@ typedef struct cv__statement {
     const cv__row_source *rows;     /* NULL: none; only where the dialect has a row source */
     bool quick;                     /* a read that ends soon and has few rows: it may share a connection with others */
     bool uncached;                  /* do not keep the prepared statement (DDL, one-off bulk statements) */
-    bool bulk;              /* many rows are wanted, each once: any faster way to read them will do */
-    bool groupable;                 /* one INSERT, UPDATE or DELETE: it may share its commit with others */
+    bool bulk;                      /* many rows are wanted, each once: any faster way to read them will do */
+    const cv__bulk_table *bulk_table; /* with it: whose rows these are; NULL: those of a query */
+    bool groupable;                   /* one INSERT, UPDATE or DELETE: it may share its commit with others */
 } cv__statement;
 
 /* How much of a statement's text is kept for telling what a borrower runs. */

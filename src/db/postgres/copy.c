@@ -439,31 +439,26 @@ static int send_long(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
     return send_bytes(cx, c, data, len);
 }
 
-/* What has no fixed length. A code of its own, or, with a story, of sending: `*ret_told`. */
+/* What has no fixed length; whether a text is one, the server looks at. A code of its own, or, with a story, of
+ * sending: `*ret_told`. */
 static int add_long(cv_ctx *cx, pg_copy_in *c, cv_bytes bytes, bool is_jsonb, bool *ret_told)
 {
     cv_buf *out = &c->chunk;
     if (bytes.len > INT32_MAX / 2)
         return CV_E_LIMIT;
-    char *at = cv_buf_reserve(out, 5);
+    size_t head = 4 + (size_t)is_jsonb, here = bytes.len <= CHUNK_BYTES ? bytes.len : 0;
+    char *at = cv_buf_reserve(out, head + here + 1);
     if (!at)
         return CV_E_NOMEM;
     put_u32(at, (uint32_t)(bytes.len + is_jsonb));
     at[4] = 1; /* the version of jsonb */
-    cv_buf_commit(out, 4 + (size_t)is_jsonb);
-    if (bytes.len <= CHUNK_BYTES) {
-        cv_buf_add(out, bytes.ptr, bytes.len);
+    if (here > 0)
+        memcpy(at + head, bytes.ptr, here);
+    cv_buf_commit(out, head + here);
+    if (bytes.len <= CHUNK_BYTES)
         return 0;
-    }
     *ret_told = true;
     return send_long(cx, c, (const char *)bytes.ptr, bytes.len);
-}
-
-static int add_text(cv_ctx *cx, pg_copy_in *c, cv_str text, bool is_jsonb, bool *ret_told)
-{
-    if (text.len > 0 && memchr(text.ptr, 0, text.len))
-        return CV_E_INVALID;
-    return add_long(cx, c, (cv_bytes){(const uint8_t *)text.ptr, text.len}, is_jsonb, ret_told);
 }
 
 static inline int add_int4(cv_buf *out, int64_t number)
@@ -493,7 +488,8 @@ static inline int add_value(cv_ctx *cx, pg_copy_in *c, cv__pg_form form, const c
         return add_numeric(out, value->as.decimal);
     case CV__PG_AS_CHARS:
     case CV__PG_AS_JSONB:
-        return add_text(cx, c, value->as.text, form == CV__PG_AS_JSONB, ret_told);
+        return add_long(cx, c, (cv_bytes){(const uint8_t *)value->as.text.ptr, value->as.text.len},
+                        form == CV__PG_AS_JSONB, ret_told);
     case CV__PG_AS_BYTES:
         return add_long(cx, c, value->as.bytes, false, ret_told);
     case CV__PG_AS_TIME:

@@ -2,6 +2,7 @@
  * first there is the header, behind the last a count of -1 (copy.c has the format). */
 #include "db/postgres/copy.h"
 #include "db/postgres/types.h"
+#include "sql/dialect_common.h"
 #include <covet/fiber.h>
 #include <endian.h>
 #include <poll.h>
@@ -281,14 +282,44 @@ static pg_copy_out *make_copy(cv__pg_conn *conn, PGresult *described)
     return c;
 }
 
+/* COPY reads a plain table by itself, in half the time of a query; not what only looks like one, not the rows of tables
+ * that inherit from it, and no columns that are generated. */
+static int is_plain_table(cv_ctx *cx, cv__pg_conn *conn, const cv__bulk_table *table, bool *ret_plain)
+{
+    char cell[1][CV__PG_CELL_BYTES];
+    cv_buf sql;
+    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
+    cv_buf_add_text(&sql, "SELECT 1 FROM pg_class WHERE relkind = 'r' AND NOT relhassubclass AND NOT EXISTS (SELECT 1"
+                          " FROM pg_attribute WHERE attrelid = pg_class.oid AND attgenerated <> '') AND oid ="
+                          " to_regclass(");
+    cv__add_quoted(&sql, table->name);
+    cv_buf_add_char(&sql, ')');
+    if (sql.error)
+        return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
+    CV_TRY(cv__pg_ask(cx, conn, sql.data, 1, cell));
+    *ret_plain = strcmp(cell[0], "1") == 0;
+    return 0;
+}
+
+static int make_sql(cv_ctx *cx, cv__pg_conn *conn, const cv__statement *statement, const char **ret_sql)
+{
+    const cv__bulk_table *table = statement->bulk_table;
+    bool plain = false;
+    if (table)
+        CV_TRY(is_plain_table(cx, conn, table, &plain));
+    *ret_sql = plain ? cv_sprintf(cx, "COPY %.*s (%.*s) TO STDOUT (FORMAT binary)", CV_STR_ARG(table->name),
+                                  CV_STR_ARG(table->columns))
+                     : cv_sprintf(cx, "COPY (%.*s\n) TO STDOUT (FORMAT binary)", CV_STR_ARG(statement->sql));
+    return *ret_sql ? 0 : CV_E_NOMEM;
+}
+
 static int start(cv_ctx *cx, pg_copy_out *c, const cv__statement *statement)
 {
     cv__pg_conn *conn = c->pg.conn;
     PGresult *result;
+    const char *sql;
     CV_TRY(cv__pg_columns_set(cx, &c->columns, c->described, statement));
-    const char *sql = cv_sprintf(cx, "COPY (%.*s\n) TO STDOUT (FORMAT binary)", CV_STR_ARG(statement->sql));
-    if (!sql)
-        return CV_E_NOMEM;
+    CV_TRY(make_sql(cx, conn, statement, &sql));
     cv__pg_note_running(conn, cv_str_of(sql));
     if (!PQsendQuery(conn->pg, sql))
         return cv__pg_lost(cx, conn);
