@@ -232,7 +232,7 @@ static void print_status(const cv_migration_status *status, size_t count)
                status[i].changed ? "  (the file was changed since)" : "",
                status[i].missing ? "  (the file is missing)" : "");
         if (status[i].begun)
-            printf("  (half %s: %zu statements are done)", status[i].applied ? "undone" : "applied",
+            printf("  (half %s, statements done: %zu)", status[i].applied ? "undone" : "applied",
                    status[i].statements_done);
         putchar('\n');
     }

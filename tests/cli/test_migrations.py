@@ -3,6 +3,7 @@ import sys
 
 import tap
 from bookshop import fresh, migrated
+from engines import own_database
 
 
 def tables(program):
@@ -110,6 +111,45 @@ def test_check_finds_models_without_migrations(folder):
     program.run('makemigrations')
     assert 'are consistent' in program.run('check')[0]
     assert not program.database.exists()
+
+
+def write_migration(program, label, name, *operations):
+    path = program.folder / 'migrations' / label / f'{name}.yaml'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('covet: 1\noperations:\n' + ''.join(f'  - {operation}\n' for operation in operations))
+
+
+def test_what_the_engine_of_the_settings_cannot_have_is_refused(folder):
+    program = fresh(folder)
+    program.run('makemigrations')
+    write_migration(program, 'zoo', '0001_keys',
+                    'create_table: {name: z, columns: [{name: k, type: char, max_length: 900, primary_key: true}]}')
+    program.run('check')
+    for url in 'mysql://nobody@127.0.0.1:1/none', 'mariadb://nobody@127.0.0.1:1/none':
+        error = program.error('check', env={'DATABASE_URL': url})
+        assert 'zoo/0001_keys.yaml:3:' in error and 'too long for a key on mariadb' in error, error
+        assert 'at most 768' in error, error
+    output, _ = program.run('sqlmigrate', 'bookshop', '0001', '--engine', 'mariadb')
+    assert 'ENGINE=InnoDB' in output and 'sql_mode' in output, output
+    assert program.run('sqlmigrate', 'bookshop', '0001', env={'DATABASE_URL': 'mysql://h/d'})[0] == output
+
+
+def test_a_migration_that_failed_in_the_middle_is_shown_on_mariadb(folder):
+    with own_database('mariadb', folder) as url:
+        program = fresh(folder)
+        program.environment['DATABASE_URL'] = url
+        program.run('makemigrations')
+        table = 'create_table: {name: z, columns: [{name: a, type: integer, null: true}]}'
+        write_migration(program, 'zoo', '0001_half', table, 'run_sql: {mariadb: ["INSERT INTO none VALUES (1)"]}')
+        error = program.error('migrate')
+        assert 'statement 2 of 2 failed' in error and 'done: create table z' in error, error
+        output, _ = program.run('showmigrations')
+        assert '[ ] 0001_half  (half applied, statements done: 1)' in output, output
+        status = {row['name']: row['statements_done'] for row in program.json('showmigrations')}
+        assert status == {'0001_initial': None, '0001_half': 1}, status
+        write_migration(program, 'zoo', '0001_half', table, 'run_sql: {mariadb: ["INSERT INTO z VALUES (1)"]}')
+        program.run('migrate')
+        assert 'half' not in program.run('showmigrations')[0].replace('0001_half', '')
 
 
 tap.main(sys.modules[__name__])
