@@ -235,11 +235,22 @@ static int changed_rows(builder *b, cv__table *table, const cv__expr **ret_where
     return *ret_where ? 0 : CV_E_NOMEM;
 }
 
+/* Whether the statement itself names the tables that its conditions cross. */
+static bool changes_joined(builder *b)
+{
+    return b->dialect->joined_changes && joins_anything(b);
+}
+
 static int render_delete(builder *b, cv_buf *out)
 {
     cv__table table;
     const cv__expr *where;
     CV_TRY(changed_rows(b, &table, &where));
+    if (changes_joined(b)) {
+        b->list.column_count = 0;
+        cv__render_delete_joined(out, b->dialect, b->tables, b->select.table_count, b->q->groups[0]);
+        return 0;
+    }
     b->list.column_count = 0;
     cv__render_delete(out, b->dialect, &table, where);
     return 0;
@@ -254,11 +265,13 @@ static int render_update(builder *b, cv_buf *out)
     b->list.column_count = 0;
     for (size_t i = 0; i < b->options->field_count; i++)
         columns[i] = b->options->fields[i]->column;
-    const cv__update_statement update = {.table = &table,
+    bool joined = changes_joined(b);
+    const cv__update_statement update = {.table = joined ? b->tables : &table,
+                                         .table_count = joined ? b->select.table_count : 0,
                                          .columns = columns,
                                          .column_count = b->options->field_count,
                                          .first_param = b->q->param_count + 1,
-                                         .where = where};
+                                         .where = joined ? b->q->groups[0] : where};
     cv__render_update(out, b->dialect, &update);
     return 0;
 }

@@ -93,6 +93,9 @@ typedef struct cv__dialect {
     const char *table_options; /* what ends CREATE TABLE, behind the parenthesis: " ENGINE=InnoDB"; "" for nothing */
     bool nulls_first;          /* NULL is less than every value in ORDER BY, and there is no word to change that */
     bool transactional_ddl;
+    /* UPDATE and DELETE name the tables that their conditions cross. Elsewhere, and better where the engine plans it, a
+     * subquery finds the keys; MariaDB would run that once for every row of the table. */
+    bool joined_changes;
 
     /* How text is quoted, for the placeholder scanner. */
     bool bracket_quotes;  /* [a] is an identifier */

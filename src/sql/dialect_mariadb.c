@@ -239,6 +239,7 @@ const cv__dialect cv__dialect_mariadb = {
     .table_options = " ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
     .nulls_first = true,
     .transactional_ddl = false,
+    .joined_changes = true,
     .backquotes = true,
     .hash_comments = true,
 };

@@ -85,7 +85,8 @@ typedef struct cv__insert {
 
 /** UPDATE: columns[i] gets parameter first_param + i. */
 typedef struct cv__update_statement {
-    const cv__table *table; /* without alias */
+    const cv__table *table; /* without alias; or the first of several, which the conditions cross, with theirs */
+    size_t table_count;     /* 0: one */
     const char *const *columns;
     size_t column_count;
     size_t first_param;
@@ -120,5 +121,8 @@ void cv__render_select(cv_buf *out, const cv__dialect *dialect, const cv__select
 void cv__render_insert(cv_buf *out, const cv__dialect *dialect, const cv__insert_statement *insert);
 void cv__render_update(cv_buf *out, const cv__dialect *dialect, const cv__update_statement *update);
 void cv__render_delete(cv_buf *out, const cv__dialect *dialect, const cv__table *table, const cv__expr *where);
+/** DELETE from the first of several tables, which the conditions cross (see joined_changes). */
+void cv__render_delete_joined(cv_buf *out, const cv__dialect *dialect, const cv__table *tables, size_t table_count,
+                              const cv__expr *where);
 
 #endif

@@ -222,6 +222,19 @@ static void add_join(renderer *r, const cv__table *table)
     add_column(r, table->parent, table->parent_column);
 }
 
+/* The first table and those that are joined to it. */
+static void add_tables(renderer *r, const cv__table *tables, size_t count)
+{
+    add_name(r, tables[0].name);
+    if (tables[0].alias) {
+        cv_buf_add_text(r->out, " AS ");
+        add_name(r, tables[0].alias);
+    }
+    for (size_t i = 1; i < count; i++)
+        if (!tables[i].skipped)
+            add_join(r, &tables[i]);
+}
+
 static void add_from(renderer *r, const cv__select *select)
 {
     if (select->from) {
@@ -233,14 +246,7 @@ static void add_from(renderer *r, const cv__select *select)
     if (!select->table_count)
         return;
     cv_buf_add_text(r->out, " FROM ");
-    add_name(r, select->tables[0].name);
-    if (select->tables[0].alias) {
-        cv_buf_add_text(r->out, " AS ");
-        add_name(r, select->tables[0].alias);
-    }
-    for (size_t i = 1; i < select->table_count; i++)
-        if (!select->tables[i].skipped)
-            add_join(r, &select->tables[i]);
+    add_tables(r, select->tables, select->table_count);
 }
 
 /* Engines disagree on where NULLs go; said explicitly, they agree. */
@@ -348,10 +354,13 @@ void cv__render_update(cv_buf *out, const cv__dialect *dialect, const cv__update
 {
     renderer r = {.out = out, .dialect = dialect, .tables = update->table};
     cv_buf_add_text(out, "UPDATE ");
-    add_name(&r, update->table->name);
+    add_tables(&r, update->table, update->table_count);
     for (size_t i = 0; i < update->column_count; i++) {
         cv_buf_add_text(out, i ? ", " : " SET ");
-        add_name(&r, update->columns[i]);
+        if (update->table_count)
+            add_column(&r, 0, update->columns[i]);
+        else
+            add_name(&r, update->columns[i]);
         cv_buf_add_text(out, " = ");
         add_param(&r, update->first_param + i);
     }
@@ -363,5 +372,16 @@ void cv__render_delete(cv_buf *out, const cv__dialect *dialect, const cv__table 
     renderer r = {.out = out, .dialect = dialect, .tables = table};
     cv_buf_add_text(out, "DELETE FROM ");
     add_name(&r, table->name);
+    add_where(&r, where);
+}
+
+void cv__render_delete_joined(cv_buf *out, const cv__dialect *dialect, const cv__table *tables, size_t table_count,
+                              const cv__expr *where)
+{
+    renderer r = {.out = out, .dialect = dialect, .tables = tables};
+    cv_buf_add_text(out, "DELETE ");
+    add_alias(&r, &tables[0]);
+    cv_buf_add_text(out, " FROM ");
+    add_tables(&r, tables, table_count);
     add_where(&r, where);
 }

@@ -398,6 +398,28 @@ static void changes_are_counted(library *lib)
     assert_books(lib, q, "1,5");
 }
 
+static void changes_cross_relations(library *lib)
+{
+    int64_t count;
+    library_fill(lib);
+    cv_query *q = cv_objects(lib->cx, book);
+    cv_filter(q, "author__country__name__startswith", "United");
+    cv_filter(q, "pages__gt", 100);
+    assert_ok(lib->cx, cv_update_all(lib->cx, q, (const char *const[]){"pages", "summary"},
+                                     (const cv_value[]){CV_VALUE(1), CV_VALUE("crossed")}, 2, &count));
+    assert_int_equal(count, 1);
+    assert_ok(lib->cx,
+              cv_update_all(lib->cx, q, (const char *const[]){"pages"}, (const cv_value[]){CV_VALUE(1)}, 1, &count));
+    assert_int_equal(count, 0);
+    q = cv_objects(lib->cx, book);
+    cv_exclude(q, "editor__name", "Jules");
+    assert_ok(lib->cx, cv_delete_all(lib->cx, q, &count));
+    assert_int_equal(count, 4);
+    q = cv_objects(lib->cx, book);
+    cv_filter(q, "summary", "crossed");
+    assert_books(lib, q, "1");
+}
+
 static void relations_are_loaded_by_joins(library *lib)
 {
     struct book *books;
@@ -442,6 +464,7 @@ static void on(const char *engine, engine_case *run)
     X(constraints_name_their_place)                                                                                    \
     X(the_database_makes_keys)                                                                                         \
     X(changes_are_counted)                                                                                             \
+    X(changes_cross_relations)                                                                                         \
     X(relations_are_loaded_by_joins)
 
 #define DEFINE(name)                                                                                                   \

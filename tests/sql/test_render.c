@@ -193,6 +193,26 @@ static void subqueries(void **state)
     assert_string_equal(out.data, "SELECT EXISTS (SELECT \"t0\".\"id\" FROM \"books\" AS \"t0\")");
 }
 
+static void changes_may_name_the_tables_that_they_cross(void **state)
+{
+    cv_arena *arena = *state;
+    static const char *const columns[] = {"a", "b"};
+    const cv__table tables[] = {books,
+                                {.name = "authors", .alias = "t1", .parent_column = "author_id", .column = "id"}};
+    const cv__expr *where =
+        cv__expr_compare(arena, CV__EXACT, cv__expr_column(arena, 1, "name"), cv__expr_param(arena, 3));
+    const cv__update_statement update = {
+        .table = tables, .table_count = 2, .columns = columns, .column_count = 2, .first_param = 1, .where = where};
+#define JOINED "\"books\" AS \"t0\" INNER JOIN \"authors\" AS \"t1\" ON \"t1\".\"id\" = \"t0\".\"author_id\""
+    cv_buf out;
+    cv_buf_init_arena(&out, arena, 0);
+    cv__render_update(&out, &cv__dialect_mariadb, &update);
+    assert_string_equal(out.data, "UPDATE " JOINED " SET \"t0\".\"a\" = ?, \"t0\".\"b\" = ? WHERE \"t1\".\"name\" = ?");
+    cv_buf_clear(&out);
+    cv__render_delete_joined(&out, &cv__dialect_mariadb, tables, 2, where);
+    assert_string_equal(out.data, "DELETE \"t0\" FROM " JOINED " WHERE \"t1\".\"name\" = ?");
+}
+
 static void inserts_and_updates(void **state)
 {
     cv_arena *arena = *state;
@@ -284,6 +304,7 @@ int main(void)
         TEST(joins_order_and_slices),
         TEST(where_nulls_go_is_said_by_a_test_where_there_is_no_word),
         TEST(subqueries),
+        TEST(changes_may_name_the_tables_that_they_cross),
         TEST(inserts_and_updates),
         TEST(what_rules_out_missing_rows),
         TEST(exhausted_memory_gives_no_tree),
