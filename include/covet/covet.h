@@ -40,6 +40,7 @@
 #include <covet/runtime.h>
 #include <covet/sandbox.h>
 #include <covet/server.h>
+#include <covet/mariadb.h>
 #include <covet/sqlite.h>
 #include <covet/str.h>
 #include <covet/stream.h>

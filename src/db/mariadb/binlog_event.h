@@ -117,8 +117,8 @@ typedef enum cv__binlog_statement_kind {
     CV__BINLOG_DATA, /* a change of rows that was logged as a statement: its rows are not known */
 } cv__binlog_statement_kind;
 
-/** Tell it by its words. `*ret_schema` and `*ret_table`, copied into the arena, name what is concerned; the table is NULL
- *  where it is not one (several tables, a database); the schema is that of the session where the name has none. */
+/** Tell it by its words. `*ret_schema` and `*ret_table`, copied into the arena, name what is concerned; the table is
+ * NULL where it is not one (several tables, a database); the schema is that of the session where the name has none. */
 cv__binlog_statement_kind cv__binlog_statement(cv_arena *arena, const cv__binlog_query *query, const char **ret_schema,
                                                const char **ret_table);
 

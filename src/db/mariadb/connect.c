@@ -1,10 +1,13 @@
 /* Making, checking and closing connections.
  *
- * Connector/C would resolve names inside mysql_real_connect, and block the loop: it gets an address. The name, which
- * certificates are compared with, is handed in before TLS begins (wire.c). */
+ * Connector/C would resolve names inside mysql_real_connect, and block the loop: it gets an address. While it sets up
+ * TLS it waits in a call of the system, and compares the certificate with the name that it was given: so where there
+ * may be TLS, all of it is done on a lane. */
 #include "db/mariadb/mariadb.h"
 
 #include <covet/fiber.h>
+#include <covet/lane.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -61,16 +64,67 @@ static int connect_cont(cv__my_conn *conn, int events)
     return mysql_real_connect_cont(&conn->call.connected, conn->my, events);
 }
 
+typedef struct lane_job {
+    cv__my_conn *conn;
+    const char *host, *path;
+} lane_job;
+
+static MYSQL *connect_now(const lane_job *job)
+{
+    const cv__my_shared *shared = job->conn->shared;
+    return mysql_real_connect(job->conn->my, job->host, shared->user, shared->password, shared->database,
+                              (unsigned)shared->hosts[job->conn->host].port, job->path, CLIENT_FOUND_ROWS);
+}
+
+static int run_on_lane(void *arg)
+{
+    lane_job *job = arg;
+    job->conn->call.connected = connect_now(job);
+    return 0;
+}
+
+static void stop_on_lane(void *arg)
+{
+    const lane_job *job = arg;
+    my_socket fd = mysql_get_socket(job->conn->my);
+    if (fd >= 0)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+/* What comes later does not block. */
+static int set_nonblocking(cv_ctx *cx, cv__my_conn *conn)
+{
+    my_socket fd = mysql_get_socket(conn->my);
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : cv__my_lost(cx, conn);
+}
+
+static int shake_hands_on_lane(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
+{
+    const cv__my_shared *shared = conn->shared;
+    bool by_name = shared->tls == CV__MY_TLS_VERIFY_IDENTITY && !path;
+    lane_job job = {conn, by_name ? shared->hosts[conn->host].name : address, path};
+    unsigned seconds = (unsigned)(shared->connect_timeout_ms / 1000 + 1);
+    unsigned protocol = path ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* "localhost" would be a socket */
+    (void)mysql_options(conn->my, MYSQL_OPT_PROTOCOL, &protocol);
+    (void)mysql_options(conn->my, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    int rc = cv_offload_stoppable(cx, CV_LANE_DATABASE, run_on_lane, &job, stop_on_lane);
+    if (rc == CV_E_TIMEOUT)
+        return cv_fail(cx, rc, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
+    CV_TRY(rc);
+    return conn->call.connected ? set_nonblocking(cx, conn) : cv__my_fail_connect(cx, conn, ret_final);
+}
+
 /* The address of a host, or the path of a socket. */
 static int shake_hands(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
 {
     const cv__my_shared *shared = conn->shared;
     const cv__db_host *host = &shared->hosts[conn->host];
-    conn->host_name = path ? NULL : host->name;
+    if (shared->tls != CV__MY_TLS_DISABLED)
+        return shake_hands_on_lane(cx, conn, address, path, ret_final);
     int events = mysql_real_connect_start(&conn->call.connected, conn->my, address, shared->user, shared->password,
                                           shared->database, (unsigned)host->port, path, CLIENT_FOUND_ROWS);
     int rc = cv__my_drive(cx, conn, events, connect_cont);
-    conn->host_name = NULL;
     if (rc == CV_E_TIMEOUT)
         return cv_fail(cx, rc, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
     CV_TRY(rc);

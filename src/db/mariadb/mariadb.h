@@ -74,8 +74,7 @@ struct cv__my_conn {
         MYSQL *connected;
         MYSQL_ROW row;
     } call;
-    int waits_for;         /* the events that it waits for */
-    const char *host_name; /* the name that the certificate is compared with, while connecting */
+    int waits_for; /* the events that it waits for */
     cv__statement_cache statements;
     cv_link stale;   /* statements that left the cache, to be closed */
     size_t prepared; /* statements that exist on the server */

@@ -4,7 +4,6 @@
 
 #include <covet/fiber.h>
 #include <errmsg.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 /* After so many rows that were there already, others get their turn. */
@@ -68,19 +67,6 @@ void cv__my_abandon(cv__my_conn *conn)
     conn->call.cont = NULL;
 }
 
-/* The name of the host, in place of its address, for the check of the certificate: the library takes it over with the
- * greeting of the server, before TLS begins. */
-static void give_host_name(cv__my_conn *conn)
-{
-    if (!conn->host_name || !conn->my->host || strcmp(conn->my->host, conn->host_name) == 0)
-        return;
-    char *copy = strdup(conn->host_name);
-    if (!copy)
-        return; /* the certificate will not fit the address */
-    free(conn->my->host);
-    conn->my->host = copy;
-}
-
 static int give_up(cv_ctx *cx, cv__my_conn *conn, int code)
 {
     if (!cv__my_give_up(cx, conn)) {
@@ -96,7 +82,6 @@ int cv__my_resume(cv_ctx *cx, cv__my_conn *conn)
     while (events) {
         int ready = 0;
         conn->rows_at_once = 0;
-        give_host_name(conn);
         conn->waits_for = events;
         CV_TRY(wait_within(cx, conn, events, &ready));
         events = conn->call.cont(conn, ready);
