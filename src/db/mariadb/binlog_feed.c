@@ -180,6 +180,10 @@ static int connect_to(feed *f, int which, size_t index)
         mysql_close(my);
         return f->failure.code;
     }
+    if (shared->tls >= CV__MY_TLS_REQUIRED && !mysql_get_ssl_cipher(my)) {
+        mysql_close(my);
+        return fail(f, CV_E_TLS, "could not connect to MariaDB for reading changes: the server has no TLS");
+    }
     f->connections[which] = my;
     if (!cv__binlog_queue_socket(f->queue, which, (int)mysql_get_socket(my)))
         return fail(f, CV_E_CLOSED, "the reader was closed");

@@ -7,7 +7,7 @@
 
 #include <covet/fiber.h>
 #include <covet/lane.h>
-#include <fcntl.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -67,19 +67,57 @@ static int connect_cont(cv__my_conn *conn, int events)
 typedef struct lane_job {
     cv__my_conn *conn;
     const char *host, *path;
+    bool lacks_tls; /* it is required, and the server has none */
 } lane_job;
 
-static MYSQL *connect_now(const lane_job *job)
+/* Wait for what the library wants; what has come. */
+static int poll_socket(const cv__my_conn *conn, int events)
 {
-    const cv__my_shared *shared = job->conn->shared;
-    return mysql_real_connect(job->conn->my, job->host, shared->user, shared->password, shared->database,
-                              (unsigned)shared->hosts[job->conn->host].port, job->path, CLIENT_FOUND_ROWS);
+    struct pollfd socket = {.fd = mysql_get_socket(conn->my)};
+    socket.events = (short)((events & MYSQL_WAIT_READ ? POLLIN : 0) | (events & MYSQL_WAIT_WRITE ? POLLOUT : 0));
+    int limit_ms = events & MYSQL_WAIT_TIMEOUT ? (int)mysql_get_timeout_value_ms(conn->my) : -1;
+    if (poll(&socket, 1, limit_ms) == 0)
+        return MYSQL_WAIT_TIMEOUT;
+    return events & ~MYSQL_WAIT_TIMEOUT;
+}
+
+/* Nothing is sent to a server without TLS where it is required. */
+static void check_greeting(lane_job *job)
+{
+    my_socket fd = mysql_get_socket(job->conn->my);
+    cv__my_greeting greeting = cv__my_await_greeting(fd);
+    job->lacks_tls = greeting == CV__MY_GREETING_PLAIN;
+    if (greeting != CV__MY_GREETING_TLS)
+        (void)shutdown(fd, SHUT_RDWR);
+}
+
+static bool needs_tls(const cv__my_shared *shared)
+{
+    return shared->tls >= CV__MY_TLS_REQUIRED;
+}
+
+static MYSQL *connect_now(lane_job *job)
+{
+    cv__my_conn *conn = job->conn;
+    const cv__my_shared *shared = conn->shared;
+    MYSQL *connected = NULL;
+    int events =
+        mysql_real_connect_start(&connected, conn->my, job->host, shared->user, shared->password, shared->database,
+                                 (unsigned)shared->hosts[conn->host].port, job->path, CLIENT_FOUND_ROWS);
+    if (events && needs_tls(shared))
+        check_greeting(job);
+    while (events)
+        events = mysql_real_connect_cont(&connected, conn->my, poll_socket(conn, events));
+    job->lacks_tls = job->lacks_tls || (connected && needs_tls(shared) && !mysql_get_ssl_cipher(conn->my));
+    return connected;
 }
 
 static int run_on_lane(void *arg)
 {
     lane_job *job = arg;
+    ERR_clear_error(); /* what an earlier one left on this thread would be taken for this one's */
     job->conn->call.connected = connect_now(job);
+    ERR_clear_error();
     return 0;
 }
 
@@ -91,19 +129,19 @@ static void stop_on_lane(void *arg)
         (void)shutdown(fd, SHUT_RDWR);
 }
 
-/* What comes later does not block. */
-static int set_nonblocking(cv_ctx *cx, cv__my_conn *conn)
+static int fail_without_tls(cv_ctx *cx, const cv__my_conn *conn)
 {
-    my_socket fd = mysql_get_socket(conn->my);
-    int flags = fcntl(fd, F_GETFL);
-    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : cv__my_lost(cx, conn);
+    int rc = cv_fail(cx, CV_E_TLS, "could not connect to MariaDB at \"%s\": ssl_mode requires TLS, the server has none",
+                     cv__my_place(conn));
+    cv_error_hint(cx, "give the server ssl_cert and ssl_key, or set ssl_mode=disabled where nobody else can listen");
+    return rc;
 }
 
 static int shake_hands_on_lane(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
 {
     const cv__my_shared *shared = conn->shared;
     bool by_name = shared->tls == CV__MY_TLS_VERIFY_IDENTITY && !path;
-    lane_job job = {conn, by_name ? shared->hosts[conn->host].name : address, path};
+    lane_job job = {conn, by_name ? shared->hosts[conn->host].name : address, path, false};
     unsigned seconds = (unsigned)(shared->connect_timeout_ms / 1000 + 1);
     unsigned protocol = path ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* "localhost" would be a socket */
     (void)mysql_options(conn->my, MYSQL_OPT_PROTOCOL, &protocol);
@@ -112,7 +150,9 @@ static int shake_hands_on_lane(cv_ctx *cx, cv__my_conn *conn, const char *addres
     if (rc == CV_E_TIMEOUT)
         return cv_fail(cx, rc, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
     CV_TRY(rc);
-    return conn->call.connected ? set_nonblocking(cx, conn) : cv__my_fail_connect(cx, conn, ret_final);
+    if (job.lacks_tls)
+        return fail_without_tls(cx, conn);
+    return conn->call.connected ? 0 : cv__my_fail_connect(cx, conn, ret_final);
 }
 
 /* The address of a host, or the path of a socket. */
@@ -147,6 +187,7 @@ static void hang_up(cv__my_conn *conn)
         (void)shutdown(fd, SHUT_RDWR);
         events = mysql_close_cont(my, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_TIMEOUT);
     }
+    ERR_clear_error(); /* of TLS: the library would take it for one of another connection */
 }
 
 static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)

@@ -132,6 +132,19 @@ void cv__my_sever(cv_ctx *cx, cv__conn *base);
 void cv__my_detach(cv__conn *base);
 CV_CHECKED int cv__my_attach(cv_ctx *cx, void *shared, cv__conn *base);
 
+/* --- greeting.c --- */
+
+typedef enum cv__my_greeting {
+    CV__MY_GREETING_NONE,  /* an error, another protocol, or the end */
+    CV__MY_GREETING_PART,  /* not all of it has come */
+    CV__MY_GREETING_PLAIN, /* without TLS */
+    CV__MY_GREETING_TLS
+} cv__my_greeting;
+
+/** Wait for the server's greeting on a socket that connects, and look at it; it is left to be read, as is an error of
+ *  the socket. Never CV__MY_GREETING_PART. Blocks, until the socket is shut down at the latest: for a thread. */
+cv__my_greeting cv__my_await_greeting(int fd);
+
 /* --- refusal.c --- */
 
 /** Report the failure of an attempt to connect, with what to do about it. `*ret_final` tells whether it holds at every

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void advise_on_password(cv_ctx *cx, const cv__my_shared *shared)
 {
@@ -14,17 +15,20 @@ static void advise_on_password(cv_ctx *cx, const cv__my_shared *shared)
                           : "the database URL has no password");
 }
 
+static bool is_unreadable(const char *path)
+{
+    return path && access(path, R_OK) != 0;
+}
+
 static void advise_on_tls(cv_ctx *cx, const cv__my_shared *shared, const char *message)
 {
-    if (strstr(message, "is required but the server doesn't support it"))
-        cv_error_hint(cx,
-                      "give the server ssl_cert and ssl_key, or set ssl_mode=disabled where nobody else can listen");
-    else if (strstr(message, "No such file") || strstr(message, "not found") ||
-             strstr(message, "key values mismatch") || strstr(message, "PEM"))
+    if (is_unreadable(shared->ssl_ca) || is_unreadable(shared->ssl_cert) || is_unreadable(shared->ssl_key) ||
+        strstr(message, "No such file") || strstr(message, "not found") || strstr(message, "key values mismatch") ||
+        strstr(message, "PEM"))
         cv_error_hint(cx,
                       "look at ssl_ca, ssl_cert and ssl_key of the database URL: the files must be there, readable, "
                       "and the key must fit the certificate");
-    else if (strstr(message, "name") || strstr(message, "identity") || strstr(message, "mismatch"))
+    else if (strstr(message, "Validation of SSL server certificate"))
         cv_error_hint(cx, "connect by a name that is in the server's certificate; ssl_mode=verify_ca would not look at "
                           "the name");
     else
@@ -41,6 +45,8 @@ static void advise(cv_ctx *cx, const cv__my_shared *shared, unsigned number, int
     else if (number == ER_BAD_DB_ERROR)
         cv_error_hint(cx, "create it with CREATE DATABASE, or look at the name behind the last slash of the database "
                           "URL");
+    else if (number == ER_ACCOUNT_HAS_BEEN_LOCKED)
+        cv_error_hint(cx, "ALTER USER ... ACCOUNT UNLOCK, or take another account");
     else if (number == ER_DBACCESS_DENIED_ERROR)
         cv_error_hint(cx, "GRANT the account what it needs in this database");
     else if (code == CV_E_TOO_MANY_CONNECTIONS)
@@ -72,6 +78,12 @@ static int code_of_system(const char *message, int code)
     }
 }
 
+/* The library's own begin at 2000 and at 5000. */
+static bool is_of_server(unsigned number)
+{
+    return number >= 1000 && number < 5000 && (number < CR_MIN_ERROR || number >= 3000);
+}
+
 /* Another host has the same users and databases; but it may be up, and have room. */
 static bool holds_everywhere(int code)
 {
@@ -91,7 +103,7 @@ int cv__my_fail_connect(cv_ctx *cx, const cv__my_conn *conn, bool *ret_final)
         code = CV_E_TLS;
     int rc = cv_fail(cx, code, "could not connect to MariaDB at \"%s\": %s", cv__my_place(conn),
                      *message ? message : "no reason was given");
-    if (number >= 1000 && number < CR_MIN_ERROR)
+    if (is_of_server(number))
         cv_error_place(cx, cv__my_state(code, mysql_sqlstate(conn->my)), NULL, NULL, NULL);
     advise(cx, conn->shared, number, code, message);
     *ret_final = holds_everywhere(code);

@@ -4,6 +4,7 @@
 
 #include <covet/fiber.h>
 #include <errmsg.h>
+#include <openssl/err.h>
 #include <sys/socket.h>
 
 /* After so many rows that were there already, others get their turn. */
@@ -118,6 +119,7 @@ int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont
 int cv__my_lost(cv_ctx *cx, cv__my_conn *conn)
 {
     forget_socket(conn);
+    ERR_clear_error();
     conn->base.broken = conn->base.lost = true;
     const char *said = conn->my ? mysql_error(conn->my) : "";
     int rc = cv_fail(cx, CV_E_CONNECTION_LOST, "the connection to MariaDB at \"%s\" was lost: %s", cv__my_place(conn),
