@@ -12,7 +12,7 @@ def options_of_the_code():
     text = (ROOT / 'src' / 'db' / 'options.c').read_text()
     table = text[text.index('common_options[] = {'):text.index('#undef AT')]
     names = set(re.findall(r'^\s*\{"(\w+)"', table, re.M)) | {'pool_name'}
-    return {name for name in names if not name.startswith('statement_') and name != 'read_only'}
+    return {name for name in names if not name.startswith('statement_') and name not in ('read_only', 'listen_check')}
 
 
 def options_of_the_page():
