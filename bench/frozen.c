@@ -1,4 +1,6 @@
-/* A server that freezes while 500 fibers are at the same thing: how long after its deadline each is back, and whether
+/*     bench_frozen [postgres | mariadb]
+ *
+ * A server that freezes while 500 fibers are at the same thing: how long after its deadline each is back, and whether
  * every place in the pool can be had again. 20 waves, 10,000 rounds in all, over six states: idle in the pool,
  * connecting, in a query, in COMMIT, in ROLLBACK, at hand-back. The fault proxy freezes it: it holds the message that
  * the state waits for, and every new connection, too.
@@ -19,7 +21,25 @@
 
 enum { FIBERS = 500, WAVES = 20, ROUNDS = FIBERS * WAVES, DEADLINE_MS = 300, LIMIT_MS = 50, PATIENCE_MS = 60000 };
 
+/* What the engines do not say in the same words. */
+typedef struct engine {
+    const char *name, *variable;  /* where its server is */
+    const char *rows, *many_rows; /* some; 5000, of which the 100th is the one that is frozen */
+    const char *others;           /* how many other clients the server has */
+    char runs;                    /* the type of the message that has a statement run; 0: it is known by its text */
+} engine;
+
+static const engine engines[] = {
+    {"postgres", "COVET_TEST_POSTGRES", "SELECT generate_series(1, 9)",
+     "SELECT CASE n WHEN 100 THEN 'frozen here' ELSE 'row' END FROM generate_series(1, 5000) n",
+     "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()", 0},
+    {"mariadb", "COVET_TEST_MARIADB", "SELECT seq FROM seq_1_to_9",
+     "SELECT CASE seq WHEN 100 THEN 'frozen here' ELSE 'row' END AS mark FROM seq_1_to_5000",
+     "SELECT count(*) FROM information_schema.processlist WHERE user = 'app' AND id <> CONNECTION_ID()", 'E'},
+};
+
 typedef struct bench {
+    const engine *engine;
     cv_ctx *cx;
     cv_fault_proxy *proxy;
     cv_db *db;     /* through the proxy */
@@ -94,8 +114,7 @@ static int roll_back_block(cv_ctx *cx, bench *b, int64_t *ret_deadline_ns)
 static int leave_rows(cv_ctx *cx, bench *b, int64_t *ret_deadline_ns)
 {
     cv_rows *rows = NULL;
-    CV_TRY(cv_select(cx, &rows,
-                     "SELECT CASE n WHEN 100 THEN 'frozen here' ELSE 'row' END FROM generate_series(1, 5000) n"));
+    CV_TRY(cv_sql_run(cx, b->engine->many_rows, NULL, 0, NULL, &rows));
     CV_TRY(cv_rows_next(cx, rows));
     *ret_deadline_ns = meet(cx, b);
     (void)cv_ctx_set_deadline_ns(cx, *ret_deadline_ns);
@@ -103,10 +122,13 @@ static int leave_rows(cv_ctx *cx, bench *b, int64_t *ret_deadline_ns)
     return 0;
 }
 
+/* The message that has the statement run. */
+static const char here[] = "frozen here";
+
 static const state states[] = {
     {"idle in the pool", NULL, ask, 4, false},
     {"connecting", NULL, ask, 4, true},
-    {"in a query", "frozen here", ask, 3, false},
+    {"in a query", here, ask, 3, false},
     {"in COMMIT", "COMMIT", commit_block, 3, false},
     {"in ROLLBACK", "ROLLBACK", roll_back_block, 3, false},
     {"at hand-back", NULL, leave_rows, 3, false},
@@ -138,8 +160,9 @@ static void set_rules(bench *b, const cv_fault_rule *rules, size_t count)
 
 static void freeze(bench *b)
 {
+    bool by_type = b->state->text == here && b->engine->runs;
     const cv_fault_rule rules[] = {
-        {CV_FAULT_STALL, .text = b->state->text},
+        {CV_FAULT_STALL, .text = by_type ? NULL : b->state->text, .type = by_type ? b->engine->runs : (char)0},
         {CV_FAULT_STALL, .type = CV_FAULT_TYPE_START},
         {CV_FAULT_STALL, .type = CV_FAULT_TYPE_TLS},
     };
@@ -219,7 +242,7 @@ static int borrow(cv_ctx *cx, void *arg)
 {
     bench *b = arg;
     cv_rows *rows = NULL;
-    int rc = cv_select(cx, &rows, "SELECT generate_series(1, 2)");
+    int rc = cv_sql_run(cx, b->engine->rows, NULL, 0, NULL, &rows);
     if (rc == 0)
         rc = cv_rows_next(cx, rows);
     b->at_once += rc == 1;
@@ -249,10 +272,7 @@ static void wait_for_server(bench *b)
     cv_db *former = cv_use_db(b->cx, b->direct);
     for (int64_t others = 1; others > 0;) {
         cv_value value;
-        if (cv_scalar(b->cx, &value,
-                      "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-                      " AND pid <> pg_backend_pid()") < 0 ||
-            cv_sleep_ms(b->cx, 10) < 0)
+        if (cv__sql_scalar(b->cx, &value, b->engine->others, NULL, 0) < 0 || cv_sleep_ms(b->cx, 10) < 0)
             stop(b->cx, "ask the server about its clients");
         others = value.as.i64;
     }
@@ -296,20 +316,21 @@ static void run_state(bench *b, const state *at)
 
 /* ---- */
 
-static void print_line(const char *what, const char *unit, double ours, double limit)
+static void print_line(const bench *b, const char *what, const char *unit, double ours, double limit)
 {
-    printf("{\"bench\": \"frozen\", \"what\": \"%s\", \"unit\": \"%s\", \"ours\": %.2f, \"limit\": %.0f, \"pass\": %s, "
+    printf("{\"bench\": \"frozen\", \"what\": \"%s: %s\", \"unit\": \"%s\", \"ours\": %.2f, \"limit\": %.0f, \"pass\": "
+           "%s, "
            "\"runs\": %d}\n",
-           what, unit, ours, limit, ours <= limit ? "true" : "false", ROUNDS);
+           b->engine->name, what, unit, ours, limit, ours <= limit ? "true" : "false", ROUNDS);
 }
 
 static void print_results(bench *b)
 {
     qsort(b->late_ms, b->rounds, sizeof *b->late_ms, by_value);
-    print_line("return after the deadline, p50", "ms", quantile(b->late_ms, b->rounds, 500), LIMIT_MS);
-    print_line("return after the deadline, p99", "ms", quantile(b->late_ms, b->rounds, 990), LIMIT_MS);
-    print_line("return after the deadline, p99.9", "ms", quantile(b->late_ms, b->rounds, 999), LIMIT_MS);
-    print_line("permits lost", "permits", (double)b->lost, 0);
+    print_line(b, "return after the deadline, p50", "ms", quantile(b->late_ms, b->rounds, 500), LIMIT_MS);
+    print_line(b, "return after the deadline, p99", "ms", quantile(b->late_ms, b->rounds, 990), LIMIT_MS);
+    print_line(b, "return after the deadline, p99.9", "ms", quantile(b->late_ms, b->rounds, 999), LIMIT_MS);
+    print_line(b, "permits lost", "permits", (double)b->lost, 0);
 }
 
 /* Both sides of the proxy are of this process. */
@@ -330,12 +351,19 @@ static void come_first(void)
         fprintf(stderr, "frozen: no real-time priority: the figures include waiting for a processor\n");
 }
 
-int main(void)
+static const engine *choose_engine(int argc, char **argv)
+{
+    bool is_mariadb = argc > 1 && strcmp(argv[1], "mariadb") == 0;
+    return &engines[is_mariadb ? 1 : 0];
+}
+
+int main(int argc, char **argv)
 {
     static bench b;
-    const char *server = getenv("COVET_TEST_POSTGRES");
+    b.engine = choose_engine(argc, argv);
+    const char *server = getenv(b.engine->variable);
     if (!server) {
-        fprintf(stderr, "frozen: COVET_TEST_POSTGRES is not set: use tools/bench frozen\n");
+        fprintf(stderr, "frozen: %s is not set: use tools/bench frozen\n", b.engine->variable);
         return 1;
     }
     allow_files();
