@@ -65,7 +65,8 @@ def questions(names):
 
 
 def answer(server, target):
-    """An answer as it came, apart from what differs from one request to the next."""
+    """An answer as it came, apart from what differs from one request to the next, and from the keys that the engine gave
+    to dependencies: MariaDB leaves gaps between the rows of one INSERT and those of the next."""
     if server.connection is None:
         server.connection = server.connect()
     server.connection.request('GET', target, headers={'X-Request-Id': 'the-same-everywhere'})
@@ -73,6 +74,9 @@ def answer(server, target):
     body = reply.read()
     kept = {name: value for name, value in reply.getheaders() if name not in ('Date', 'X-Request-Id')}
     request_id = reply.getheader('X-Request-Id')
+    body, dependencies = re.subn(rb'"id":\d+,"package_id"', b'"id":-,"package_id"', body)
+    if dependencies:
+        del kept['Content-Length']
     return reply.status, kept, body.replace(request_id.encode(), b'-') if request_id else body
 
 
