@@ -359,9 +359,6 @@ CV_CHECKED int cv__my_send_pending(cv_ctx *cx, cv__my_conn *conn);
  *  Suspends. */
 void cv__my_check_transaction(cv_ctx *cx, cv__my_conn *conn, int code);
 
-/** Report that nobody knows what became of a COMMIT. */
-int cv__my_fail_unknown_outcome(cv_ctx *cx);
-
 /* --- xa.c --- */
 
 CV_CHECKED int cv__my_begin_prepared(cv_ctx *cx, cv__conn *conn, const cv_tx_options *options, const char *gid);

@@ -4,23 +4,9 @@
  * START TRANSACTION and SAVEPOINT are only noted, and sent before the first statement behind them: a block without
  * statements costs nothing. */
 #include "db/mariadb/mariadb.h"
+#include "db/tx_sql.h"
 
 #include <covet/fiber.h>
-
-static const char *isolation_name(cv_isolation isolation)
-{
-    switch (isolation) {
-    case CV_READ_COMMITTED:
-        return "READ COMMITTED";
-    case CV_REPEATABLE_READ:
-        return "REPEATABLE READ";
-    case CV_SERIALIZABLE:
-        return "SERIALIZABLE";
-    case CV_ISOLATION_DEFAULT:
-        break;
-    }
-    return NULL;
-}
 
 int cv__my_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 {
@@ -31,7 +17,7 @@ int cv__my_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
     if (base->in_transaction)
         return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot begin a transaction inside another");
     conn->begins = true;
-    conn->isolation = isolation_name(options->isolation);
+    conn->isolation = cv__isolation_sql(options->isolation);
     conn->begins_read_only = options->read_only;
     conn->levels = conn->sent_levels = 0;
     base->in_transaction = true;
@@ -60,8 +46,8 @@ int cv__my_send_pending(cv_ctx *cx, cv__my_conn *conn)
     if (conn->begins)
         CV_TRY(send_begin(cx, conn));
     while (conn->sent_levels < conn->levels) {
-        char sql[64];
-        snprintf(sql, sizeof sql, "SAVEPOINT cv_%d", conn->sent_levels + 1);
+        char sql[CV__SAVEPOINT_SQL_BYTES];
+        cv__savepoint_sql("SAVEPOINT", conn->sent_levels + 1, sql);
         CV_TRY(cv__my_command(cx, conn, sql));
         conn->sent_levels++;
     }
@@ -98,14 +84,6 @@ void cv__my_check_transaction(cv_ctx *cx, cv__my_conn *conn, int code)
     cv_error_put_back(cx, first);
 }
 
-int cv__my_fail_unknown_outcome(cv_ctx *cx)
-{
-    cv_fail(cx, CV_E_COMMIT_UNKNOWN, "could not learn whether the transaction was committed");
-    cv_error_place(cx, "08007", NULL, NULL, NULL); /* transaction_resolution_unknown */
-    cv_error_hint(cx, "the changes may or may not be stored: look before trying again");
-    return CV_E_COMMIT_UNKNOWN;
-}
-
 int cv__my_commit(cv_ctx *cx, cv__conn *base)
 {
     cv__my_conn *conn = cv__my_conn_of(base);
@@ -118,7 +96,7 @@ int cv__my_commit(cv_ctx *cx, cv__conn *base)
     if (conn->gid)
         return cv__my_xa_commit(cx, conn);
     int rc = cv__my_command(cx, conn, "COMMIT");
-    return rc < 0 && base->broken ? cv__my_fail_unknown_outcome(cx) : rc;
+    return rc < 0 && base->broken ? cv__fail_commit_unknown(cx) : rc;
 }
 
 int cv__my_rollback(cv_ctx *cx, cv__conn *base)
@@ -143,8 +121,8 @@ int cv__my_savepoint(cv_ctx *cx, cv__conn *base, int level)
 
 static int savepoint_command(cv_ctx *cx, cv__my_conn *conn, const char *command, int level)
 {
-    char sql[64];
-    snprintf(sql, sizeof sql, "%s cv_%d", command, level);
+    char sql[CV__SAVEPOINT_SQL_BYTES];
+    cv__savepoint_sql(command, level, sql);
     CV_TRY(cv__my_make_ready(cx, conn));
     return cv__my_command(cx, conn, sql);
 }

@@ -5,6 +5,7 @@
  *
  * A name has two parts of 64 bytes there: ours is cut into them. */
 #include "db/mariadb/mariadb.h"
+#include "db/tx_sql.h"
 
 #include <covet/fiber.h>
 #include <mysqld_error.h>
@@ -103,7 +104,7 @@ int cv__my_xa_commit(cv_ctx *cx, cv__my_conn *conn)
         snprintf(sql, sizeof sql, "XA COMMIT %s ONE PHASE", xid);
         rc = cv__my_command(cx, conn, sql);
         if (rc < 0 && conn->base.broken)
-            rc = cv__my_fail_unknown_outcome(cx);
+            rc = cv__fail_commit_unknown(cx);
     }
     cv__my_xa_forget(conn);
     return rc;
@@ -119,7 +120,7 @@ int cv__my_prepare_transaction(cv_ctx *cx, cv__conn *base, const char *gid)
     CV_TRY(xa(cx, conn, "END", gid));
     int rc = xa(cx, conn, "PREPARE", gid);
     if (rc < 0)
-        return base->broken ? cv__my_fail_unknown_outcome(cx) : rc;
+        return base->broken ? cv__fail_commit_unknown(cx) : rc;
     cv__my_xa_forget(conn);
     base->in_transaction = false;
     base->broken = true;

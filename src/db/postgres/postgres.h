@@ -475,10 +475,6 @@ CV_CHECKED int cv__pg_rollback(cv_ctx *cx, cv__conn *conn);
 CV_CHECKED int cv__pg_release(cv_ctx *cx, cv__conn *conn, int level);
 CV_CHECKED int cv__pg_rollback_to(cv_ctx *cx, cv__conn *conn, int level);
 
-/** Once COMMIT, or what stands for it, is sent and its answer does not come, nobody knows. Returns CV_E_COMMIT_UNKNOWN.
- */
-int cv__pg_fail_unknown_outcome(cv_ctx *cx);
-
 /* --- prepared.c: two-phase commit; outcome.c: what became of a transaction --- */
 
 CV_CHECKED int cv__pg_prepare_transaction(cv_ctx *cx, cv__conn *conn, const char *gid);

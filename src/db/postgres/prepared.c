@@ -1,5 +1,6 @@
 /* PREPARE TRANSACTION and what follows it (https://www.postgresql.org/docs/current/two-phase.html). */
 #include "db/postgres/postgres.h"
+#include "db/tx_sql.h"
 
 /* Run "VERB 'gid'"; the name cannot be bound. What it may do to the session's settings is known: nothing. */
 static int run_on_gid(cv_ctx *cx, cv__conn *base, const char *verb, const char *gid)
@@ -33,7 +34,7 @@ int cv__pg_prepare_transaction(cv_ctx *cx, cv__conn *base, const char *gid)
         return cv_fail(cx, CV_E_TX_ABORTED, "could not prepare the transaction: an error inside had aborted it");
     int rc = run_on_gid(cx, base, "PREPARE TRANSACTION", gid);
     if (rc < 0 && base->broken)
-        return cv__pg_fail_unknown_outcome(cx);
+        return cv__fail_commit_unknown(cx);
     if (rc < 0 && failed_with(cx, "42710"))
         return cv_fail(cx, CV_E_EXISTS, "a transaction is prepared already under the name \"%s\"", gid);
     return rc;

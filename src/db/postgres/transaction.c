@@ -3,21 +3,7 @@
  * BEGIN and SAVEPOINT are only noted: they travel in one flush with the first statement behind them, so that they cost
  * no round trip, and a block without statements costs nothing. */
 #include "db/postgres/postgres.h"
-
-static const char *isolation_clause(cv_isolation isolation)
-{
-    switch (isolation) {
-    case CV_READ_COMMITTED:
-        return " ISOLATION LEVEL READ COMMITTED";
-    case CV_REPEATABLE_READ:
-        return " ISOLATION LEVEL REPEATABLE READ";
-    case CV_SERIALIZABLE:
-        return " ISOLATION LEVEL SERIALIZABLE";
-    case CV_ISOLATION_DEFAULT:
-        break;
-    }
-    return "";
-}
+#include "db/tx_sql.h"
 
 int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 {
@@ -27,8 +13,10 @@ int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
         options = &none;
     if (base->in_transaction)
         return cv_fail(cx, CV_E_IN_TRANSACTION, "cannot begin a transaction inside another");
-    snprintf(conn->begin, sizeof conn->begin, "BEGIN%s%s%s", isolation_clause(options->isolation),
-             options->read_only ? " READ ONLY" : "", options->deferrable ? " DEFERRABLE" : "");
+    const char *isolation = cv__isolation_sql(options->isolation);
+    snprintf(conn->begin, sizeof conn->begin, "BEGIN%s%s%s%s", isolation ? " ISOLATION LEVEL " : "",
+             isolation ? isolation : "", options->read_only ? " READ ONLY" : "",
+             options->deferrable ? " DEFERRABLE" : "");
     conn->levels = conn->sent_levels = 0;
     base->in_transaction = true;
     return 0;
@@ -49,8 +37,8 @@ int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn)
     if (conn->begin[0])
         CV_TRY(put(cx, conn, conn->begin));
     for (int level = conn->sent_levels + 1; level <= conn->levels; level++) {
-        char sql[64];
-        snprintf(sql, sizeof sql, "SAVEPOINT cv_%d", level);
+        char sql[CV__SAVEPOINT_SQL_BYTES];
+        cv__savepoint_sql("SAVEPOINT", level, sql);
         CV_TRY(put(cx, conn, sql));
     }
     return 0;
@@ -88,14 +76,6 @@ static bool forget_unsent(cv__pg_conn *conn)
     return unsent;
 }
 
-int cv__pg_fail_unknown_outcome(cv_ctx *cx)
-{
-    cv_fail(cx, CV_E_COMMIT_UNKNOWN, "could not learn whether the transaction was committed");
-    cv_error_place(cx, "08007", NULL, NULL, NULL); /* transaction_resolution_unknown */
-    cv_error_hint(cx, "the changes may or may not be stored: look before trying again");
-    return CV_E_COMMIT_UNKNOWN;
-}
-
 int cv__pg_commit(cv_ctx *cx, cv__conn *base)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
@@ -108,7 +88,7 @@ int cv__pg_commit(cv_ctx *cx, cv__conn *base)
         return cv__pg_lost(cx, conn);
     int rc = cv__pg_command(cx, conn, "COMMIT", tag);
     if (rc < 0)
-        return base->broken ? cv__pg_fail_unknown_outcome(cx) : rc;
+        return base->broken ? cv__fail_commit_unknown(cx) : rc;
     if (strcmp(tag, "ROLLBACK") != 0)
         return 0;
     rc = cv_fail(cx, CV_E_TX_ABORTED, "could not commit: an error inside had aborted the transaction");
@@ -136,8 +116,8 @@ int cv__pg_savepoint(cv_ctx *cx, cv__conn *base, int level)
 
 static int savepoint_command(cv_ctx *cx, cv__pg_conn *conn, const char *command, int level)
 {
-    char sql[64];
-    snprintf(sql, sizeof sql, "%s cv_%d", command, level);
+    char sql[CV__SAVEPOINT_SQL_BYTES];
+    cv__savepoint_sql(command, level, sql);
     CV_TRY(cv__pg_make_ready(cx, conn));
     return cv__pg_command(cx, conn, sql, NULL);
 }
