@@ -176,6 +176,24 @@ bool cv__lookup_ignores_case(cv__lookup lookup)
     return lookup == CV__IEXACT || lookup == CV__ICONTAINS || lookup == CV__ISTARTSWITH || lookup == CV__IENDSWITH;
 }
 
+bool cv__lookup_is_equality(cv__lookup lookup)
+{
+    return lookup == CV__IEXACT || lookup == CV__EXACT;
+}
+
+void cv__add_like_lookup(cv_buf *out, const cv__dialect *dialect, const char *upper_end, cv__lookup lookup, cv_str left,
+                         size_t index)
+{
+    bool upper = cv__lookup_ignores_case(lookup);
+    cv_buf_add_text(out, upper ? "UPPER(" : "");
+    cv_buf_add_str(out, left);
+    cv_buf_add_text(out, upper ? upper_end : "");
+    cv_buf_add_text(out, cv__lookup_is_equality(lookup) ? " = " : " LIKE ");
+    cv_buf_add_text(out, upper ? "UPPER(" : "");
+    dialect->add_placeholder(out, index);
+    cv_buf_add_text(out, upper ? upper_end : "");
+}
+
 int cv__like_pattern(cv_arena *arena, cv__lookup lookup, cv_str text, char escape, cv_value *ret_value)
 {
     bool open_left =

@@ -31,6 +31,12 @@ void cv__add_json_literal(cv_buf *out, cv_value value);
 CV_CHECKED int cv__store_as_json(cv_arena *arena, cv_value value, const cv__column_type *type, cv_value *ret_stored);
 
 bool cv__lookup_ignores_case(cv__lookup lookup);
+bool cv__lookup_is_equality(cv__lookup lookup);
+
+/** Append a text look-up by "=" or LIKE, without ESCAPE, against parameter `index`. Where case is ignored both sides
+ *  stand in "UPPER(" and `upper_end`: ")", or what chooses a collation as well. */
+void cv__add_like_lookup(cv_buf *out, const cv__dialect *dialect, const char *upper_end, cv__lookup lookup, cv_str left,
+                         size_t index);
 
 /** The value of a look-up by LIKE: wildcards escaped, "%" put where the look-up is open; the text itself where it is
  *  open on no side. In the arena. */

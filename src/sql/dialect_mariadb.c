@@ -193,28 +193,11 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
 
 /* The upper case of a text as Unicode 14 maps letter by letter ("ß" stays), compared as bytes. The collation of the
  * column itself would do it by older tables. */
-static void add_upper_open(cv_buf *out, bool upper)
-{
-    cv_buf_add_text(out, upper ? "UPPER(" : "");
-}
-
-static void add_upper_close(cv_buf *out, bool upper)
-{
-    cv_buf_add_text(out, upper ? " COLLATE utf8mb4_uca1400_as_ci) COLLATE utf8mb4_nopad_bin" : "");
-}
-
 static void add_text_lookup(cv_buf *out, cv__lookup lookup, cv_str left, size_t index)
 {
-    bool upper = cv__lookup_ignores_case(lookup);
-    bool equal = lookup == CV__IEXACT || lookup == CV__EXACT;
-    add_upper_open(out, upper);
-    cv_buf_add_str(out, left);
-    add_upper_close(out, upper);
-    cv_buf_add_text(out, equal ? " = " : " LIKE ");
-    add_upper_open(out, upper);
-    add_placeholder(out, index);
-    add_upper_close(out, upper);
-    cv_buf_add_text(out, equal ? "" : " ESCAPE '|'");
+    cv__add_like_lookup(out, &cv__dialect_mariadb, " COLLATE utf8mb4_uca1400_as_ci) COLLATE utf8mb4_nopad_bin", lookup,
+                        left, index);
+    cv_buf_add_text(out, cv__lookup_is_equality(lookup) ? "" : " ESCAPE '|'");
 }
 
 static int lookup_value(cv_arena *arena, cv__lookup lookup, cv_str text, cv_value *ret_value)

@@ -258,15 +258,7 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
 
 static void add_text_lookup(cv_buf *out, cv__lookup lookup, cv_str left, size_t index)
 {
-    bool upper = cv__lookup_ignores_case(lookup);
-    bool equal = lookup == CV__IEXACT || lookup == CV__EXACT;
-    cv_buf_add_text(out, upper ? "UPPER(" : "");
-    cv_buf_add_str(out, left);
-    cv_buf_add_text(out, upper ? ")" : "");
-    cv_buf_add_text(out, equal ? " = " : " LIKE ");
-    cv_buf_add_text(out, upper ? "UPPER(" : "");
-    add_placeholder(out, index);
-    cv_buf_add_text(out, upper ? ")" : "");
+    cv__add_like_lookup(out, &cv__dialect_postgres, ")", lookup, left, index);
 }
 
 static int lookup_value(cv_arena *arena, cv__lookup lookup, cv_str text, cv_value *ret_value)
