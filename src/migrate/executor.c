@@ -234,7 +234,7 @@ static int apply_one_by_one(struct run *r, const cv__step *step)
 {
     cv__progress_list begun;
     size_t done;
-    bool due;
+    bool due = false;
     int64_t begun_ns = cv_now_ns(r->cx);
     CV_TRY(is_due(r, step, &due));
     if (!due)
