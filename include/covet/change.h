@@ -77,8 +77,8 @@ typedef struct cv_changes_options {
  *
  *  CV_E_GAP: changes behind the position are not kept any more, something was missed: read the tables anew, and open
  *  from now before that. CV_E_CONFIG: the server does not write such a log; the hint says what to set. CV_E_LOCKED:
- *  another reader has this name. CV_E_PERMISSION: the user may not read the log. CV_E_INVALID: a name, table or position
- *  that cannot be one. CV_E_UNSUPPORTED: an engine without change streams. And what connecting gives. */
+ *  another reader has this name. CV_E_PERMISSION: the user may not read the log. CV_E_INVALID: a name, table or
+ * position that cannot be one. CV_E_UNSUPPORTED: an engine without change streams. And what connecting gives. */
 CV_API CV_CHECKED int cv_changes_open(cv_ctx *cx, cv_db *db, const cv_changes_options *options,
                                       cv_changes **ret_changes);
 

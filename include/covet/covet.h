@@ -27,6 +27,7 @@
 #include <covet/listener.h>
 #include <covet/log.h>
 #include <covet/map.h>
+#include <covet/mariadb.h>
 #include <covet/metric.h>
 #include <covet/middleware.h>
 #include <covet/migrate.h>
@@ -40,7 +41,6 @@
 #include <covet/runtime.h>
 #include <covet/sandbox.h>
 #include <covet/server.h>
-#include <covet/mariadb.h>
 #include <covet/sqlite.h>
 #include <covet/str.h>
 #include <covet/stream.h>

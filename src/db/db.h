@@ -46,8 +46,8 @@ void cv__statement_metrics_stop(cv_db *db);
 CV_CHECKED int cv__db_take(cv_ctx *cx, cv_db *db, cv__conn_role role, cv_str sql, cv__conn **ret_conn,
                            struct cv_tx **ret_root);
 
-/** What ran on it has ended with `rc`: note it, and give the connection back when it was borrowed. Returns `rc`, or what
- *  a sandbox makes of it. */
+/** What ran on it has ended with `rc`: note it, and give the connection back when it was borrowed. Returns `rc`, or
+ * what a sandbox makes of it. */
 CV_CHECKED int cv__db_settle(cv_ctx *cx, cv_db *db, cv__conn *conn, struct cv_tx *root, int rc);
 
 /** The pool that serves a role. */

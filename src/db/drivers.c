@@ -4,11 +4,8 @@ static const struct {
     const char *scheme;
     const cv__driver *driver;
 } schemes[] = {
-    {"sqlite", &cv__driver_sqlite},
-    {"postgres", &cv__driver_postgres},
-    {"postgresql", &cv__driver_postgres},
-    {"mariadb", &cv__driver_mariadb},
-    {"mysql", &cv__driver_mariadb},
+    {"sqlite", &cv__driver_sqlite},   {"postgres", &cv__driver_postgres}, {"postgresql", &cv__driver_postgres},
+    {"mariadb", &cv__driver_mariadb}, {"mysql", &cv__driver_mariadb},
 };
 
 const cv__driver *cv__driver_for_scheme(const char *scheme)

@@ -32,11 +32,11 @@ struct cv_tx {
     cv_tx_options options;
     int64_t deadline_ns; /* of the block */
     cv__watched watched;
-    int base;       /* savepoints of others below: 1 in a sandbox, where the root is a savepoint, too; else 0 */
-    int begun;      /* how many blocks exist on the server */
-    int start_code; /* why it could not begin */
-    bool is_copying;     /* rows are being copied on its connection, which is taken */
-    bool lost;      /* the engine has ended the transaction, or the connection is gone: only leaving is possible */
+    int base;        /* savepoints of others below: 1 in a sandbox, where the root is a savepoint, too; else 0 */
+    int begun;       /* how many blocks exist on the server */
+    int start_code;  /* why it could not begin */
+    bool is_copying; /* rows are being copied on its connection, which is taken */
+    bool lost;       /* the engine has ended the transaction, or the connection is gone: only leaving is possible */
     size_t hook_count;
     char *gid;           /* to be prepared under this name instead of being committed, or NULL */
     cv_commit_token own; /* filled as the caller's, for verify_commit */

@@ -85,7 +85,8 @@ static void values_have_the_types_of_their_columns(void **state)
     change_test *c = *state;
     cv_ctx *cx = c->t.cx;
     cv_change change;
-    assert_ok(cx, cv_exec(cx, NULL, "CREATE TABLE v (b BOOLEAN, d DECIMAL(8,2), t DATETIME, u BLOB_UUID, j JSON_TEXT, y BLOB)"));
+    assert_ok(cx, cv_exec(cx, NULL,
+                          "CREATE TABLE v (b BOOLEAN, d DECIMAL(8,2), t DATETIME, u BLOB_UUID, j JSON_TEXT, y BLOB)"));
     cv_uuid uuid = cv_uuid_v4();
     cv_time now = cv_time_now();
     assert_ok(cx, cv_exec(cx, NULL, "INSERT INTO v VALUES (1, 150, ?, ?, '{}', x'00ff')", now, uuid));
