@@ -47,7 +47,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    test.vfs.before = 0;
+    watched_quiet(&test.vfs);
     db_test_done(&test.db);
     watched_vfs_done(&test.vfs);
     cv_metrics_free(test.metrics);
@@ -235,7 +235,7 @@ static void a_disk_that_fails_is_told(void **state)
     t->vfs.before = fail_off_loop;
     assert_fails(t->db.cx, cv_sqlite_checkpoint(t->db.cx, t->db.db, CV_SQLITE_CHECKPOINT_FULL, NULL), CV_E_IO,
                  "disk I/O error");
-    t->vfs.before = 0;
+    watched_quiet(&t->vfs);
     assert_ok(t->db.cx, cv_sqlite_checkpoint(t->db.cx, t->db.db, CV_SQLITE_CHECKPOINT_FULL, NULL));
 }
 

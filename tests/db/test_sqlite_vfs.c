@@ -54,7 +54,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    test.vfs.before = 0;
+    watched_quiet(&test.vfs);
     db_test_done(&test.db);
     watched_vfs_done(&test.vfs);
     return 0;
@@ -131,7 +131,7 @@ static void a_sync_that_fails_on_the_thread_fails_the_commit(void **state)
     vfs_test *t = *state;
     t->vfs.before = fail_sync;
     assert_fails(t->db.cx, run_in_fiber(t->db.cx, insert_one, NULL), CV_E_IO, "disk I/O error");
-    t->vfs.before = 0;
+    watched_quiet(&t->vfs);
     assert_int_equal(count_of(t->db.cx, "SELECT count(*) FROM n"), 0);
     assert_ok(t->db.cx, run_in_fiber(t->db.cx, insert_one, NULL));
 }
@@ -242,7 +242,7 @@ static void a_read_that_fails_on_the_thread_fails_the_statement(void **state)
         skip();
     t->vfs.before = fail_cold_read;
     assert_fails(t->db.cx, run_in_fiber(t->db.cx, read_everything, &sum), CV_E_IO, "disk I/O error");
-    t->vfs.before = 0;
+    watched_quiet(&t->vfs);
     assert_ok(t->db.cx, run_in_fiber(t->db.cx, read_everything, &sum));
     assert_int_equal(sum.as.i64, 20000 * 200);
 }
@@ -429,7 +429,7 @@ static void torture(vfs_test *t)
         assert_ok(cx, cv_spawn(cx, "torture", torture_fiber, t, &fibers[i]));
     for (size_t i = 0; i < FIBERS; i++)
         assert_ok(cx, cv_join(cx, fibers[i], NULL));
-    t->vfs.before = 0;
+    watched_quiet(&t->vfs);
     assert_true(t->waits > 300);
     assert_ok(cx, check_sum(cx));
     cv_value answer = CV_NULL;
