@@ -257,14 +257,14 @@ static int open_at_the_end(struct scan *scan)
 static const char *closing_quote(struct scan *scan, bool *ret_doubled)
 {
     const char quote = scan->reader->options.quote;
-    const char *mark = next_mark(scan);
-    while ((mark = next_mark(scan)) != scan->end) {
+    (void)next_mark(scan);
+    for (const char *mark; (mark = next_mark(scan)) != scan->end;) {
         if (*mark == '\n') {
             scan->lines++;
         } else if (*mark == quote) {
             if (mark + 1 == scan->end || mark[1] != quote)
                 return mark;
-            mark = next_mark(scan);
+            (void)next_mark(scan);
             *ret_doubled = true;
         }
     }

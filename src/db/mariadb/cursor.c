@@ -6,6 +6,7 @@
  *     then its end: it ends well, with the server's failure, or dropped, when a rollback took the rows away. */
 #include "db/mariadb/mariadb.h"
 
+#include <assert.h>
 #include <covet/fiber.h>
 #include <stdlib.h>
 
@@ -94,6 +95,7 @@ void cv__my_cursor_take(cv__my_cursor *c, const MYSQL_STMT *statement, unsigned 
 /* The rows are at their end: what else the statement gives is run, then it is over. */
 static int end_wire(cv_ctx *cx, cv__my_cursor *c)
 {
+    assert(c->prepared); /* as long as rows are on the wire */
     int rc = cv__my_finish_results(cx, conn_of(c), c->prepared, &c->result);
     if (rc == 0 && c->writes)
         c->result.affected = c->row_count;
@@ -104,6 +106,7 @@ static int end_wire(cv_ctx *cx, cv__my_cursor *c)
 /* The next row from the wire into the cells: 1, or 0 at the end. */
 static int read_wire(cv_ctx *cx, cv__my_cursor *c)
 {
+    assert(c->prepared);
     int rc = cv__my_fetch_row(cx, conn_of(c), c->prepared->handle);
     if (rc > 0) {
         c->row_count++;
@@ -150,7 +153,7 @@ static int keep_row(cv_ctx *cx, cv__my_cursor *c, size_t max_bytes)
         int32_t len = cell.data ? (int32_t)cell.len : -1;
         memcpy(room, &len, sizeof len);
         room += sizeof len;
-        if (cell.len > 0)
+        if (cell.data && cell.len > 0)
             memcpy(room, cell.data, cell.len);
         room += cell.len;
     }

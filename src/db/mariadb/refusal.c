@@ -62,7 +62,7 @@ static void advise(cv_ctx *cx, const cv__my_shared *shared, unsigned number, int
 static int code_of_system(const char *message, int code)
 {
     const char *open = strrchr(message, '(');
-    switch (open ? atoi(open + 1) : 0) {
+    switch (open ? strtol(open + 1, NULL, 10) : 0) {
     case EHOSTUNREACH:
     case ENETUNREACH:
         return CV_E_UNREACHABLE;

@@ -1,6 +1,7 @@
 /* Statements: prepared once per text and connection, run with binary results. */
 #include "db/mariadb/mariadb.h"
 
+#include <assert.h>
 #include <errmsg.h>
 #include <mysqld_error.h>
 #include <stdlib.h>
@@ -286,6 +287,7 @@ int cv__my_execute(cv_ctx *cx, cv__conn *base, const cv__statement *statement, c
     }
     if (rc < 0)
         return cannot_be_prepared(cx, conn) ? run_as_text(cx, conn, statement->sql, ret_result) : rc;
+    assert(p); /* it has run */
     if (mysql_field_count(conn->my) > 0)
         return cv__my_cursor_open(cx, conn, p, statement, ret_cursor);
     rc = cv__my_finish_results(cx, conn, p, ret_result);

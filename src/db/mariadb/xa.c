@@ -138,7 +138,7 @@ static int each_prepared(cv_ctx *cx, cv__my_conn *conn, each_fn *fn, void *arg)
     CV_TRY(cv__my_query(cx, conn, CV_STR("XA RECOVER"), &rows));
     int rc = 0;
     for (MYSQL_ROW row; rc == 0 && rows && (row = mysql_fetch_row(rows));)
-        rc = fn(arg, row[3], (size_t)atoi(row[1]) + (size_t)atoi(row[2]));
+        rc = fn(arg, row[3], strtoul(row[1], NULL, 10) + strtoul(row[2], NULL, 10));
     mysql_free_result(rows);
     return rc;
 }
