@@ -684,7 +684,7 @@ static int drop(cv_ctx *cx, void *shared, const char *name)
 
 static int compare(cv_ctx *cx, const char *a, const char *b, int *ret_order)
 {
-    uint64_t first, second;
+    uint64_t first = 0, second = 0;
     const char *wrong = cv__pg_position_parse(a, &first) < 0 ? a : cv__pg_position_parse(b, &second) < 0 ? b : NULL;
     if (wrong)
         return cv_fail(cx, CV_E_INVALID, "\"%.60s\" is no position in the log of PostgreSQL", wrong);

@@ -25,13 +25,15 @@ enum {
 
 int cv__pg_position_parse(const char *text, uint64_t *ret_position)
 {
-    unsigned high, low;
-    int len = 0;
-    bool ok = text && strspn(text, "0123456789ABCDEFabcdef/") == strlen(text) && strlen(text) <= 17 &&
-              sscanf(text, "%8X/%8X%n", &high, &low, &len) == 2 && text[len] == '\0';
-    if (!ok)
+    static const char digits[] = "0123456789ABCDEFabcdef";
+    size_t high = text ? strspn(text, digits) : 0;
+    if (high < 1 || high > 8 || text[high] != '/')
         return CV_E_INVALID;
-    *ret_position = (uint64_t)high << 32 | low;
+    const char *rest = text + high + 1;
+    size_t low = strspn(rest, digits);
+    if (low < 1 || low > 8 || rest[low] != '\0')
+        return CV_E_INVALID;
+    *ret_position = (uint64_t)strtoul(text, NULL, 16) << 32 | strtoul(rest, NULL, 16);
     return 0;
 }
 

@@ -382,7 +382,7 @@ static void note_failure(cv_ctx *cx, cv__pg_listener *l, int code)
 static int64_t choose_pause_ms(const cv__pg_listener *l)
 {
     uint64_t random;
-    unsigned doublings = l->failures < 8 ? l->failures - 1 : 7;
+    unsigned doublings = l->failures == 0 ? 0 : l->failures < 8 ? l->failures - 1 : 7;
     int64_t longest_ms = (int64_t)FIRST_PAUSE_MS << doublings;
     longest_ms = longest_ms < LONGEST_PAUSE_MS ? longest_ms : LONGEST_PAUSE_MS;
     cv_random_bytes(&random, sizeof random);
@@ -394,7 +394,7 @@ static int pause_after_failure(cv_ctx *cx, cv__pg_listener *l)
 {
     int64_t now_ns = cv_now_ns(cx), soonest_ns = now_ns + FIRST_PAUSE_MS * INT64_C(1000000);
     int64_t until_ns = now_ns + choose_pause_ms(l) * 1000000;
-    while ((now_ns = cv_now_ns(cx)) < until_ns && !l->closed && l->subscriptions > 0) {
+    while (cv_now_ns(cx) < until_ns && !l->closed && l->subscriptions > 0) {
         CV_TRY(wait_for_news(cx, l, until_ns));
         if (cv_now_ns(cx) < until_ns && l->subscriptions > 0)
             until_ns = until_ns < soonest_ns ? until_ns : soonest_ns;
