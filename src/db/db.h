@@ -3,12 +3,12 @@
 #define COVET_SRC_DB_DB_H
 
 #include "db/database.h"
-#include "db/pool.h"
+#include "db/pool/pool.h"
 #include "db/retry.h"
-#include "db/sandbox.h"
 #include "db/statement_cache.h"
-#include "db/statement_stats.h"
-#include "db/transaction.h"
+#include "db/stats/statements.h"
+#include "db/transaction/sandbox.h"
+#include "db/transaction/transaction.h"
 #include "db/write_lane.h"
 #include "rt/wait.h"
 

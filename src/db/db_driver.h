@@ -240,7 +240,7 @@ struct cv__driver {
     /** Optional. The statements that the server has prepared for this connection, in the context's arena. Suspends. */
     int (*plans)(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
 
-    /** Optional. Bulk (db/copy.h). */
+    /** Optional. Bulk (db/copy/copy.h). */
     const struct cv__copy_driver *copy;
 
     /** Optional. Change streams (db/changes.h). */

@@ -1,8 +1,8 @@
-/* The public face of sandboxes; how they work is in db/sandbox.c. */
-#include "db/sandbox.h"
+/* The public face of sandboxes; how they work is in db/transaction/sandbox.c. */
+#include "db/transaction/sandbox.h"
 
 #include "db/database.h"
-#include "db/transaction.h"
+#include "db/transaction/transaction.h"
 #include <covet/sandbox.h>
 #include <stdlib.h>
 

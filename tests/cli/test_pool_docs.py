@@ -33,7 +33,7 @@ def test_the_page_has_no_other_options(folder):
 
 def test_every_metric_is_on_the_page(folder):
     text = (ROOT / 'docs' / 'pools.md').read_text()
-    source = (ROOT / 'src' / 'db' / 'pool_stats.c').read_text()
+    source = (ROOT / 'src' / 'db' / 'pool' / 'stats.c').read_text()
     for name in re.findall(r'_get\(registry, "(\w+)"', source):
         ending = name.removeprefix('db_client_connection').removeprefix('covet_db_pool')
         assert name in text or f'`{ending}`' in text, name

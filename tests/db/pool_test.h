@@ -3,7 +3,7 @@
 #ifndef COVET_TESTS_DB_POOL_TEST_H
 #define COVET_TESTS_DB_POOL_TEST_H
 
-#include "db/pool.h"
+#include "db/pool/pool.h"
 #include "test.h"
 
 #include <covet/fiber.h>

@@ -1,5 +1,5 @@
 /* The circuit breaker, on a clock of the test's own. */
-#include "db/breaker.h"
+#include "db/pool/breaker.h"
 
 #include "test.h"
 

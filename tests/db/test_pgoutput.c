@@ -1,7 +1,7 @@
 /* Messages of logical decoding, made by hand: what is not as it should be is refused, never believed. */
 #include "test.h"
 
-#include "db/postgres/pgoutput.h"
+#include "db/postgres/changes/pgoutput.h"
 #include "db/postgres/types.h"
 #include <covet/time.h>
 #include <endian.h>

@@ -1,7 +1,7 @@
 /* The pool, over databases in files: order, limits, time-outs, hand-over. Time is simulated. */
 #include "db_test.h"
 
-#include "db/pool.h"
+#include "db/pool/pool.h"
 
 enum { WAITERS = 5 };
 

@@ -1,7 +1,7 @@
 /* The pool before a server that is slow to accept, closes what is idle, or answers no more. */
 #include "fault_test.h"
 
-#include "db/pool.h"
+#include "db/pool/pool.h"
 #include <covet/pool.h>
 
 enum { MANY = 50 };

@@ -1,14 +1,14 @@
 /* Giving up a statement in the middle: it is killed on the server, and its connection stays.
  *
- * KILL QUERY goes over the control connection of the database (db/control.h); then what the server still sends of the
- * statement is read. All of it happens within the budget for clean-up; what does not succeed by then costs the
+ * KILL QUERY goes over the control connection of the database (db/server/control.h); then what the server still sends
+ * of the statement is read. All of it happens within the budget for clean-up; what does not succeed by then costs the
  * connection, as closing its socket needs nobody's answer. A KILL that comes when the statement has just ended has no
  * effect on the next one.
  *
  * Numbers of connections mean nothing on another server: the control connection must lead to the same one. */
 #include "db/mariadb/mariadb.h"
 
-#include "db/control.h"
+#include "db/server/control.h"
 #include <covet/fiber.h>
 #include <inttypes.h>
 

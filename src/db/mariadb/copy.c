@@ -5,7 +5,7 @@
  * A chunk is finished before it is given to Connector/C, whose calls suspend on a stack of their own. The server does
  * not tell which row of a chunk it refuses: it is found by inserting parts of the chunk, which has left nothing behind,
  * half by half. */
-#include "db/copy.h"
+#include "db/copy/copy.h"
 #include "db/mariadb/mariadb.h"
 
 #include <math.h>

@@ -1,8 +1,8 @@
 /* The table of the MariaDB driver. */
-#include "db/control.h"
-#include "db/copy.h"
-#include "db/mariadb/binlog.h"
+#include "db/copy/copy.h"
+#include "db/mariadb/changes/changes.h"
 #include "db/mariadb/mariadb.h"
+#include "db/server/control.h"
 
 static void free_shared(void *shared)
 {

@@ -11,7 +11,7 @@
 #define COVET_SRC_DB_MARIADB_MARIADB_H
 
 #include "db/db_driver.h"
-#include "db/hosts.h"
+#include "db/server/hosts.h"
 #include "rt/wait.h"
 #include <mysql.h>
 #include <stdatomic.h>

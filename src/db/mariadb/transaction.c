@@ -4,7 +4,7 @@
  * START TRANSACTION and SAVEPOINT are only noted, and sent before the first statement behind them: a block without
  * statements costs nothing. */
 #include "db/mariadb/mariadb.h"
-#include "db/tx_sql.h"
+#include "db/server/tx_sql.h"
 
 #include <covet/fiber.h>
 

@@ -5,7 +5,7 @@
  *
  * A name has two parts of 64 bytes there: ours is cut into them. */
 #include "db/mariadb/mariadb.h"
-#include "db/tx_sql.h"
+#include "db/server/tx_sql.h"
 
 #include <covet/fiber.h>
 #include <mysqld_error.h>

@@ -7,7 +7,7 @@
  *
  * Numbers of server processes mean nothing on another server, and behind one address there may be several: what is
  * cancelled must also run what we run. */
-#include "db/postgres/copy.h"
+#include "db/postgres/copy/copy.h"
 #include <stdlib.h>
 
 /* After a failure, for so long no control connection is made. */

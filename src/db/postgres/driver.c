@@ -1,5 +1,5 @@
 /* The table of the PostgreSQL driver. */
-#include "db/postgres/copy.h"
+#include "db/postgres/copy/copy.h"
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {

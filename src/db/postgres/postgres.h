@@ -444,7 +444,7 @@ void cv__pg_cursor_free(cv__pg_cursor *cursor);
 /** Free all cursors of a connection that is going away. */
 void cv__pg_cursors_free(cv__pg_conn *conn);
 
-/* --- copy_out.c --- */
+/* --- copy/out.c --- */
 
 /** Run a query as COPY, for many rows. 1, and nothing has happened, when it is none that can be copied. The wire must
  * be ready. Suspends. */
@@ -534,7 +534,7 @@ void cv__pg_control_close(cv__pg_shared *shared);
 /** NULL is allowed. */
 void cv__pg_control_free(cv__pg_control *control);
 
-/* --- changes.c: change streams --- */
+/* --- changes/: change streams --- */
 
 extern const struct cv__changes_driver cv__changes_postgres;
 

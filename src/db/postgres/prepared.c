@@ -1,6 +1,6 @@
 /* PREPARE TRANSACTION and what follows it (https://www.postgresql.org/docs/current/two-phase.html). */
 #include "db/postgres/postgres.h"
-#include "db/tx_sql.h"
+#include "db/server/tx_sql.h"
 
 /* Run "VERB 'gid'"; the name cannot be bound. What it may do to the session's settings is known: nothing. */
 static int run_on_gid(cv_ctx *cx, cv__conn *base, const char *verb, const char *gid)

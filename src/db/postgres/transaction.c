@@ -3,7 +3,7 @@
  * BEGIN and SAVEPOINT are only noted: they travel in one flush with the first statement behind them, so that they cost
  * no round trip, and a block without statements costs nothing. */
 #include "db/postgres/postgres.h"
-#include "db/tx_sql.h"
+#include "db/server/tx_sql.h"
 
 int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 {

@@ -1,5 +1,5 @@
 /* Bulk into SQLite: one prepared INSERT, run row by row in the transaction of the connection. */
-#include "db/copy.h"
+#include "db/copy/copy.h"
 #include "db/sqlite/sqlite.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "db/copy.h"
+#include "db/copy/copy.h"
 #include "db/sqlite/sqlite.h"
 
 const cv__driver cv__driver_sqlite = {

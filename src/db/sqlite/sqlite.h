@@ -8,7 +8,7 @@
 #define COVET_SRC_DB_SQLITE_SQLITE_H
 
 #include "db/db_driver.h"
-#include "db/sqlite/changes.h"
+#include "db/sqlite/changes/changes.h"
 #include "db/sqlite/checkpoint.h"
 #include "db/sqlite/hooks.h"
 #include "db/sqlite/settings.h"

@@ -1,9 +1,0 @@
-/* Change streams of MariaDB. */
-#ifndef COVET_SRC_DB_MARIADB_BINLOG_H
-#define COVET_SRC_DB_MARIADB_BINLOG_H
-
-#include "db/changes.h"
-
-extern const cv__changes_driver cv__changes_mariadb;
-
-#endif
