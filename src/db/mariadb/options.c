@@ -160,40 +160,16 @@ static int take_query(reader *r, const char *query)
     return rc;
 }
 
-/* --- hosts --- */
-
-static int add_host(reader *r, const cv_url_host *given, cv__db_host *ret_host)
-{
-    cv_arena *arena = r->shared->arena;
-    *ret_host = (cv__db_host){.port = given->port ? given->port : DEFAULT_PORT};
-    ret_host->name = cv_arena_strdup(arena, given->name && *given->name ? given->name : "127.0.0.1");
-    if (!ret_host->name)
-        return CV_E_NOMEM;
-    ret_host->place =
-        ret_host->name[0] == '/'
-            ? ret_host->name
-            : cv_arena_printf(arena, strchr(ret_host->name, ':') ? "[%s]:%d" : "%s:%d", ret_host->name, ret_host->port);
-    return ret_host->place ? 0 : CV_E_NOMEM;
-}
+/* --- all of it --- */
 
 static int set_hosts(reader *r)
 {
     cv__my_shared *shared = r->shared;
     shared->host_count = r->host_count ? r->host_count : 1;
-    shared->hosts = cv_arena_zalloc(shared->arena, shared->host_count, sizeof *shared->hosts);
-    int rc = shared->hosts ? 0 : CV_E_NOMEM;
-    for (size_t i = 0; i < shared->host_count && rc == 0; i++) {
-        rc = add_host(r, &r->hosts[i], &shared->hosts[i]);
-        if (rc == 0)
-            shared->place = i == 0 ? shared->hosts[0].place
-                                   : cv_arena_printf(shared->arena, "%s,%s", shared->place, shared->hosts[i].place);
-        if (!shared->place)
-            rc = CV_E_NOMEM;
-    }
-    return rc < 0 ? fail_nomem(r->cx) : 0;
+    shared->hosts = cv__hosts_make(shared->arena, r->hosts, shared->host_count, DEFAULT_PORT, NULL);
+    shared->place = shared->hosts ? cv__hosts_place(shared->arena, shared->hosts, shared->host_count) : NULL;
+    return shared->place ? 0 : fail_nomem(r->cx);
 }
-
-/* --- all of it --- */
 
 static int copy_text(reader *r, const char *text, const char **ret_copy)
 {

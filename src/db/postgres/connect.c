@@ -96,7 +96,8 @@ void cv__pg_hang_up(cv__pg_conn *conn)
 static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
 {
     const cv__pg_shared *shared = conn->shared;
-    const cv__pg_host *host = &shared->hosts[conn->host];
+    const cv__db_host *host = &shared->hosts[conn->host];
+    char port[16];
     size_t count = 0;
     while (shared->keywords[count])
         count++;
@@ -104,9 +105,10 @@ static int start(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr)
     if (!values)
         return CV_E_NOMEM;
     memcpy(values, shared->values, count * sizeof *values);
+    snprintf(port, sizeof port, "%d", host->port);
     values[CV__PG_KEY_HOSTADDR] = hostaddr;
     values[CV__PG_KEY_HOST] = host->name;
-    values[CV__PG_KEY_PORT] = host->port_text;
+    values[CV__PG_KEY_PORT] = port;
     if (conn->pooled)
         values[CV__PG_KEY_OPTIONS] = NULL;
     if (conn->replication)
@@ -156,14 +158,14 @@ static int shake_hands(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool
 /* A pooler that refuses the settings of a session gets none. */
 static int reach(cv_ctx *cx, cv__pg_conn *conn, const char *hostaddr, bool *ret_final)
 {
-    cv__pg_host *host = &conn->shared->hosts[conn->host];
+    bool *behind_pooler = &conn->shared->behind_pooler[conn->host];
     cv__pg_pooler pooler = conn->shared->pooler;
-    conn->pooled = pooler == CV__PG_POOLER_YES || (pooler == CV__PG_POOLER_AUTO && host->behind_pooler);
+    conn->pooled = pooler == CV__PG_POOLER_YES || (pooler == CV__PG_POOLER_AUTO && *behind_pooler);
     int rc = shake_hands(cx, conn, hostaddr, ret_final);
     if (rc == 0 || !conn->pg || conn->pooled || pooler != CV__PG_POOLER_AUTO || !cv__pg_is_refused_setting(conn->pg))
         return rc;
     cv_error_clear(cx);
-    host->behind_pooler = true;
+    *behind_pooler = true;
     conn->pooled = true;
     return shake_hands(cx, conn, hostaddr, ret_final);
 }

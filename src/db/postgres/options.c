@@ -240,38 +240,13 @@ static cv_str path_to_name(const char *path)
     return cv_str_of(path + (*path == '/'));
 }
 
-static const char *place_of(cv_arena *arena, const cv__pg_host *host)
-{
-    if (host->name[0] == '/')
-        return cv_arena_printf(arena, "%s/.s.PGSQL.%d", host->name, host->port);
-    return cv_arena_printf(arena, strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name, host->port);
-}
-
-static int add_host(keywords *k, const cv_url_host *given, cv__pg_host *ret_host)
-{
-    cv_arena *arena = k->shared->arena;
-    *ret_host = (cv__pg_host){.port = given->port ? given->port : 5432};
-    ret_host->name = cv_arena_strdup(arena, given->name && *given->name ? given->name : "127.0.0.1");
-    ret_host->port_text = cv_arena_printf(arena, "%d", ret_host->port);
-    ret_host->place = ret_host->name ? place_of(arena, ret_host) : NULL;
-    return ret_host->place && ret_host->port_text ? 0 : CV_E_NOMEM;
-}
-
 static int set_hosts(keywords *k)
 {
     cv__pg_shared *shared = k->shared;
     shared->host_count = k->host_count ? k->host_count : 1;
-    shared->hosts = cv_arena_zalloc(shared->arena, shared->host_count, sizeof *shared->hosts);
-    int rc = shared->hosts ? 0 : CV_E_NOMEM;
-    for (size_t i = 0; i < shared->host_count && rc == 0; i++) {
-        rc = add_host(k, &k->hosts[i], &shared->hosts[i]);
-        if (rc == 0)
-            shared->place = i == 0 ? shared->hosts[0].place
-                                   : cv_arena_printf(shared->arena, "%s,%s", shared->place, shared->hosts[i].place);
-        if (!shared->place)
-            rc = CV_E_NOMEM;
-    }
-    return rc < 0 ? cv_fail(k->cx, rc, "no memory for the options of the database") : 0;
+    shared->hosts = cv__hosts_make(shared->arena, k->hosts, shared->host_count, 5432, "/.s.PGSQL.");
+    shared->place = shared->hosts ? cv__hosts_place(shared->arena, shared->hosts, shared->host_count) : NULL;
+    return shared->place ? 0 : cv_fail(k->cx, CV_E_NOMEM, "no memory for the options of the database");
 }
 
 /* Whoever names an authority wants the server to be checked against it, by name. */

@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_POSTGRES_POSTGRES_H
 
 #include "db/db_driver.h"
+#include "db/server/hosts.h"
 #include "db/statement_cache.h"
 #include "rt/wait.h"
 #include <libpq-fe.h>
@@ -17,16 +18,6 @@
 /** libpq never gives memory back to the system before the connection is closed: one that had a larger row or statement
  * is not used again. */
 #define CV__PG_SWOLLEN_BYTES ((size_t)4 << 20)
-
-/** One of the hosts of a database. */
-typedef struct cv__pg_host {
-    const char *name; /* a name, an address, or a socket folder that begins with a slash */
-    int port;
-    const char *port_text;
-    const char *place;       /* for messages: "127.0.0.1:5432" */
-    bool behind_pooler;      /* a pooler that takes no session settings answered there */
-    int64_t silent_since_ns; /* it did not answer in time: for a while it is tried after the others; 0: it did */
-} cv__pg_host;
 
 /** What a server must be (target_session_attrs). */
 typedef enum cv__pg_target {
@@ -49,14 +40,15 @@ enum { CV__PG_KEY_HOSTADDR, CV__PG_KEY_HOST, CV__PG_KEY_PORT, CV__PG_KEY_OPTIONS
  * hosts and what is counted. */
 typedef struct cv__pg_shared {
     cv_arena *arena; /* holds everything here */
-    cv__pg_host *hosts;
+    cv__db_host *hosts;
     size_t host_count;
     cv__pg_target target;
     cv__pg_pooler pooler;
-    bool needs_session;    /* settings of the session were asked for that a pooler would lose */
-    bool any_order;        /* the hosts are tried in a random order */
-    const char *place;     /* for messages: all hosts */
-    const char **keywords; /* for PQconnectStartParams, ended by NULL */
+    bool needs_session;                   /* settings of the session were asked for that a pooler would lose */
+    bool behind_pooler[CV_URL_MAX_HOSTS]; /* by host: a pooler that takes no session settings answered there */
+    bool any_order;                       /* the hosts are tried in a random order */
+    const char *place;                    /* for messages: all hosts */
+    const char **keywords;                /* for PQconnectStartParams, ended by NULL */
     const char **values;
     size_t statement_cache;        /* prepared statements kept per connection */
     int64_t statement_lifetime_ns; /* 0: for ever */

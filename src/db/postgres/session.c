@@ -99,7 +99,7 @@ static int detect(cv_ctx *cx, cv__pg_conn *conn)
     }
     CV_TRY(rc);
     conn->pooled = pooled || without_settings;
-    conn->shared->hosts[conn->host].behind_pooler &= pooled;
+    conn->shared->behind_pooler[conn->host] &= pooled;
     return 0;
 }
 

@@ -11,6 +11,40 @@
 /* How long a host that did not answer is tried after the others. */
 #define SILENT_NS INT64_C(10000000000)
 
+/* --- what they are --- */
+
+static const char *place_of(cv_arena *arena, const cv__db_host *host, const char *socket)
+{
+    if (host->name[0] != '/')
+        return cv_arena_printf(arena, strchr(host->name, ':') ? "[%s]:%d" : "%s:%d", host->name, host->port);
+    return socket ? cv_arena_printf(arena, "%s%s%d", host->name, socket, host->port) : host->name;
+}
+
+cv__db_host *cv__hosts_make(cv_arena *arena, const cv_url_host *given, size_t count, int default_port,
+                            const char *socket)
+{
+    cv__db_host *hosts = cv_arena_zalloc(arena, count, sizeof *hosts);
+    for (size_t i = 0; hosts && i < count; i++) {
+        const char *name = given[i].name && *given[i].name ? given[i].name : "127.0.0.1";
+        hosts[i].port = given[i].port ? given[i].port : default_port;
+        hosts[i].name = cv_arena_strdup(arena, name);
+        hosts[i].place = hosts[i].name ? place_of(arena, &hosts[i], socket) : NULL;
+        if (!hosts[i].place)
+            return NULL;
+    }
+    return hosts;
+}
+
+const char *cv__hosts_place(cv_arena *arena, const cv__db_host *hosts, size_t count)
+{
+    const char *place = hosts[0].place;
+    for (size_t i = 1; i < count && place; i++)
+        place = cv_arena_printf(arena, "%s,%s", place, hosts[i].place);
+    return place;
+}
+
+/* --- which of them --- */
+
 static int64_t share_of_time(cv_ctx *cx, size_t left_to_try)
 {
     int64_t left = cv__deadline_left_ms(cx);

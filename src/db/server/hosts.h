@@ -6,14 +6,24 @@
 #define COVET_SRC_DB_SERVER_HOSTS_H
 
 #include <covet/ctx.h>
+#include <covet/url.h>
 
 /** One of the hosts of a database. */
 typedef struct cv__db_host {
-    const char *name; /* a name, an address, or a path that begins with a slash */
+    const char *name; /* a name, an address, or, with a slash at its beginning, a socket or its folder */
     int port;
     const char *place;       /* for messages: "127.0.0.1:3306" */
     int64_t silent_since_ns; /* it did not answer in time: for a while it is tried after the others; 0: it did */
 } cv__db_host;
+
+/** What a URL says of `count` hosts, one at least, in `arena`: without a name 127.0.0.1, without a port the engine's.
+ *  `socket` is what the path of a socket has between its folder, which is then the host's name, and the port; NULL: the
+ *  name is the whole path. NULL without memory. */
+cv__db_host *cv__hosts_make(cv_arena *arena, const cv_url_host *given, size_t count, int default_port,
+                            const char *socket);
+
+/** For messages: all of them, in `arena`; NULL without memory. */
+const char *cv__hosts_place(cv_arena *arena, const cv__db_host *hosts, size_t count);
 
 /** Try one host or one address. `*ret_final` says that after this failure no other would help. */
 typedef int cv__try_host_fn(cv_ctx *cx, void *arg, size_t host, bool *ret_final);
