@@ -119,7 +119,8 @@ CV_API CV_CHECKED int cv_copy_out_query(cv_ctx *cx, const char *sql, const cv_va
                                         const cv_copy_sink *sink, const cv_copy_options *options,
                                         cv_copy_result *ret_result);
 
-/** The columns of a table, in its order, in the context's arena. CV_E_SQL: no such table. Suspends. */
+/** The columns of a table, in its order, in the context's arena. CV_E_SQL: no such table; and errors as any statement.
+ *  Suspends. */
 CV_API CV_CHECKED int cv_copy_columns(cv_ctx *cx, const char *table, const cv_copy_column **ret_columns,
                                       size_t *ret_count);
 

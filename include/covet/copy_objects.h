@@ -31,14 +31,16 @@ typedef int cv_each_object(cv_ctx *cx, void *arg, void *object);
     cv__objects_source((cx), T##_model(), (1 ? (objects) : (struct T *)0), (count), (ret_source))
 #endif
 
-/** Rows out of objects that are made when they are due. The first is asked for now, which may suspend. */
+/** Rows out of objects that `next` makes when they are due. The first is asked for now, to see whether it has a key:
+ *  suspends where `next` does. `arg` stays the caller's; it must outlive the source, which lives as long as the
+ * context's arena. CV_E_MODEL, CV_E_NOMEM, those of `next`; later as cv_objects_source, and those of `next`. */
 CV_API CV_CHECKED int cv_each_source(cv_ctx *cx, const cv_model *model, cv_next_object *next, void *arg,
                                      cv_copy_source *ret_source);
 
 /** Objects out of rows, one after the other; `each` is called with a whole one. The rows must have the columns of all
- *  fields (CV_E_FIELD), in any order; columns that are no fields are passed over. The sink lives as long as the
- * context's arena. CV_E_MODEL, CV_E_NOMEM; later CV_E_NOT_NULL, CV_E_RANGE, CV_E_INVALID for what a member cannot hold.
- * Does not suspend. */
+ *  fields (CV_E_FIELD), in any order; columns that are no fields are passed over. `arg` stays the caller's and must
+ *  outlive the sink, which lives as long as the context's arena. CV_E_MODEL, CV_E_NOMEM; later CV_E_NOT_NULL,
+ *  CV_E_RANGE, CV_E_INVALID for what a member cannot hold, and those of `each`. Does not suspend. */
 CV_API CV_CHECKED int cv_each_sink(cv_ctx *cx, const cv_model *model, cv_each_object *each, void *arg,
                                    cv_copy_sink *ret_sink);
 

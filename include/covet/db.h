@@ -18,7 +18,7 @@ typedef struct cv_db_share cv_db_share;
 
 /* 0 or NULL takes the default. Options of the URL's query win over these. */
 typedef struct cv_db_options {
-    size_t max_connections;     /* readers for SQLite (4); connections for PostgreSQL (10) */
+    size_t max_connections;     /* connections to a server (10); readers of a SQLite file (4), beside its writer */
     int64_t acquire_timeout_ms; /* wait for a connection: 5,000 */
     int64_t connect_timeout_ms; /* 5,000 */
     /* The pool (docs/pools.md). Where it is said, a negative number turns the thing off. */
@@ -61,30 +61,37 @@ typedef struct cv_db_options {
 
 /** Open a database by its URL:
  *      sqlite:///relative.db  sqlite:////absolute/path.db  sqlite::memory:
- *      postgres://user:password@host:port/name?sslmode=...   (also postgresql://; a host that begins with / is a socket
- * folder) URL options: those of the pool (docs/pools.md), long_transaction, idle_transaction, statement_cache,
- * statement_lifetime (0: never), statement_statistics=true, read_only=true, shared_connections, those of libpq
- * (docs/postgresql.md), and for SQLite those of docs/sqlite.md (mode, journal_mode, synchronous...); unknown ones are
- * refused. One connection is made and checked now. Suspends. CV_E_CONFIG, CV_E_NOT_FOUND (the folder is missing),
- * CV_E_PERMISSION, CV_E_NOT_A_DATABASE, CV_E_REFUSED, CV_E_AUTH, CV_E_TIMEOUT... The password never appears in a
- * message. */
+ *      postgres://user:password@host:port/name?option=value     also postgresql://
+ *      mysql://user:password@host:port/name?option=value        also mariadb://
+ *
+ *  Marks in user, password, host and name are written as %40; a host that begins with %2F is a socket (of PostgreSQL:
+ *  its folder), one in brackets an IPv6 address. Options: those of the pool (docs/pools.md) on every engine, and those
+ *  of docs/sqlite.md, docs/postgresql.md and docs/mariadb.md; unknown ones are refused. URL and options are copied. One
+ *  connection is made and checked now. The database lives until cv_db_close, for the runtime of the context. Suspends.
+ *
+ *  CV_E_CONFIG, CV_E_NOT_FOUND (the folder of a file, the database on a server), CV_E_PERMISSION, CV_E_NOT_A_DATABASE,
+ *  CV_E_RESOLVE, CV_E_REFUSED, CV_E_UNREACHABLE, CV_E_NO_SERVER, CV_E_TLS, CV_E_AUTH, CV_E_TOO_MANY_CONNECTIONS,
+ *  CV_E_TIMEOUT, CV_E_CANCELLED, CV_E_NOMEM. The password never appears in a message. */
 CV_API CV_CHECKED int cv_db_open(cv_ctx *cx, const char *url, const cv_db_options *options, cv_db **ret_db);
 
 /** Close all connections; those still borrowed are closed when they are given back (bounded wait: 5 s). NULL is
  * allowed. Suspends. */
 CV_API void cv_db_close(cv_ctx *cx, cv_db *db);
 
-/** The default database of this context and of those spawned from it later. Returns the former one. */
+/** Make it the default database of this context and of those spawned from it later; NULL: none. It stays the caller's.
+ *  Returns the former one. Does not suspend. */
 CV_API cv_db *cv_use_db(cv_ctx *cx, cv_db *db);
+/** The default database; NULL without one. Does not suspend. */
 CV_API cv_db *cv_ctx_db(const cv_ctx *cx);
 
-/** "sqlite", "postgres". Static storage. */
+/** "sqlite", "postgres", "mariadb" (also for MySQL). Static storage. Does not suspend. */
 CV_API const char *cv_db_engine(const cv_db *db);
 
 /** What a statement did. */
 typedef struct cv_result {
     int64_t affected;       /* rows inserted, updated or deleted; 0 for others */
-    int64_t last_insert_id; /* SQLite: the rowid of an INSERT; 0 elsewhere (use RETURNING) */
+    int64_t last_insert_id; /* of an INSERT. SQLite: the last rowid; MariaDB: the first key that AUTO_INCREMENT gave, 0
+                               without one; PostgreSQL: 0 (use RETURNING, which all have) */
 } cv_result;
 
 #ifndef __cplusplus
@@ -118,8 +125,9 @@ typedef struct cv_result {
 CV_API CV_CHECKED int cv_sql_run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count,
                                  cv_result *ret_result, cv_rows **ret_rows);
 
-/** Go to the next row: 1 when there is one, 0 at the end, an error otherwise. Suspends. */
+/** Go to the next row: 1 when there is one, 0 at the end, an error of the statement otherwise. Suspends. */
 CV_API CV_CHECKED int cv_rows_next(cv_ctx *cx, cv_rows *rows);
+/** How many columns each row has. Does not suspend, as the next two. */
 CV_API size_t cv_rows_columns(const cv_rows *rows);
 /** The name of a column; valid as long as the rows. NULL for an index out of range. */
 CV_API const char *cv_rows_name(const cv_rows *rows, size_t column);
@@ -128,16 +136,23 @@ CV_API cv_value cv_rows_get(const cv_rows *rows, size_t column);
 /** Give the connection back. NULL and a second call are allowed. May suspend, briefly. */
 CV_API void cv_rows_close(cv_ctx *cx, cv_rows *rows);
 
-/** The pool now. */
+/** The pool: how many connections there are now, and what happened since it was made. */
 typedef struct cv_pool_stats {
-    size_t max, open, idle, borrowed, connecting, waiting;
-    uint64_t acquired_total, timeouts_total, opened_total, closed_total;
+    size_t max;                      /* the limit */
+    size_t open;                     /* connected: idle and borrowed ones */
+    size_t idle, borrowed;           /* ready to be lent; lent */
+    size_t connecting;               /* being made */
+    size_t waiting;                  /* fibers in the line for one */
+    uint64_t acquired_total;         /* loans */
+    uint64_t timeouts_total;         /* fibers that waited in vain */
+    uint64_t opened_total;           /* connections made */
+    uint64_t closed_total;           /* and closed, for whatever reason */
     uint64_t shed_total;             /* turned away by overload */
     uint64_t leaks_total;            /* loans that lasted longer than leak_threshold */
     uint64_t revoked_total;          /* taken back by forced_return */
     uint64_t connect_failures_total; /* connects that failed */
 } cv_pool_stats;
-/** `writer` 1: SQLite's writer lane; 0: the readers, or the only pool of other engines. */
+/** `writer` 1: SQLite's writer lane; 0: the readers, or the only pool of other engines. Does not suspend. */
 CV_API cv_pool_stats cv_db_pool_stats(const cv_db *db, int writer);
 
 /* What the macros above expand to; not for direct use. A literal is required by the concatenation with "". */

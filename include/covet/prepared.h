@@ -35,13 +35,13 @@ CV_API CV_CHECKED int cv_rollback_prepared(cv_ctx *cx, const char *gid);
 /* A transaction that is prepared and not finished. */
 typedef struct cv_prepared {
     const char *gid;
-    cv_time prepared_at;
-    const char *owner;    /* the database user who prepared it */
-    const char *database; /* it can be finished in this one only */
+    cv_time prepared_at;  /* MariaDB does not tell: 0 */
+    const char *owner;    /* the database user who prepared it; MariaDB does not tell: "" */
+    const char *database; /* it can be finished in this one only; MariaDB: in any of the server, "" */
 } cv_prepared;
 
-/** All prepared transactions of the server of the context's database, the oldest first, in the context's arena.
- *  CV_E_UNSUPPORTED. Suspends. */
+/** All prepared transactions of the server of the context's database, the oldest first (MariaDB: in its own order), in
+ *  the context's arena. CV_E_UNSUPPORTED, and errors as any statement. Suspends. */
 CV_API CV_CHECKED int cv_prepared_list(cv_ctx *cx, const cv_prepared **ret_list, size_t *ret_count);
 
 CV_END_DECLS

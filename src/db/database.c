@@ -21,18 +21,6 @@ static int parse_url(cv_ctx *cx, const char *text, cv_url *ret_url)
     return cv_url_parse(cx, cv_str_of(text), ret_url);
 }
 
-static int find_driver(cv_ctx *cx, const cv_url *url, const cv__driver **ret_driver)
-{
-    static const char *const names[] = {"sqlite", "postgres", "postgresql"};
-    *ret_driver = cv__driver_for_scheme(url->scheme);
-    if (*ret_driver)
-        return 0;
-    const char *nearest = cv_str_nearest(cv_str_of(url->scheme), names, sizeof names / sizeof names[0]);
-    cv_fail(cx, CV_E_CONFIG, "the database URL has an unknown scheme \"%s\"", url->scheme);
-    cv_error_hint(cx, nearest ? "did you mean \"%s\"?" : "there are sqlite, postgres and postgresql", nearest);
-    return CV_E_CONFIG;
-}
-
 static void free_database(cv_db *db)
 {
     cv__statement_cache_done(&db->raw_cache);
@@ -152,7 +140,7 @@ int cv_db_open(cv_ctx *cx, const char *url_text, const cv_db_options *options, c
     cv_url url;
     const cv__driver *driver;
     CV_TRY(parse_url(cx, url_text, &url));
-    CV_TRY(find_driver(cx, &url, &driver));
+    CV_TRY(cv__driver_find(cx, url.scheme, &driver));
     cv_db *db = NULL;
     CV_TRY(make_database(cx, driver, &url, options, &db));
     cv__conn *conn;

@@ -254,8 +254,8 @@ extern const cv__driver cv__driver_sqlite;
 extern const cv__driver cv__driver_postgres;
 extern const cv__driver cv__driver_mariadb;
 
-/** The driver of a URL scheme, or NULL. */
-const cv__driver *cv__driver_for_scheme(const char *scheme);
+/** The driver of a URL scheme. CV_E_CONFIG for one that there is none of, with the nearest that there is. */
+CV_CHECKED int cv__driver_find(cv_ctx *cx, const char *scheme, const cv__driver **ret_driver);
 
 /** Report an unknown option of a database URL, with the nearest of the engine's own names and those of every engine.
  *  Returns CV_E_CONFIG. */

@@ -35,7 +35,8 @@ def test_mistakes_in_a_file_name_it_and_the_line(folder):
             'http: {port: 80\n': ('covet.yaml',),
             'log: {level: loud}\n': ('log.level cannot be "loud"',),
             'log: {format: xml}\n': ('log.format cannot be "xml"',),
-            'database: {url: "oracle://h/d"}\n': ('oracle',),
+            'database: {url: "oracle://h/d"}\n': ('"oracle"', 'there are sqlite, postgres and mysql'),
+            'database: {url: "mariadbs://h/d"}\n': ('"mariadbs"', 'did you mean "mariadb"?'),
     }.items():
         (folder / 'covet.yaml').write_text(text)
         program.environment.pop('DATABASE_URL', None)
