@@ -371,6 +371,23 @@ static void whoever_may_not_read_the_log_is_told_so(void **state)
     test_mariadb_close(admin);
 }
 
+/* Connector/C would take its default socket. */
+static void a_host_that_is_called_localhost_is_reached_over_the_network(void **state)
+{
+    (void)state;
+    cv_ctx *cx = context();
+    cv_changes *other;
+    cv_db *db;
+    const char *at = strstr(shared.url, "127.0.0.1") + strlen("127.0.0.1");
+    const char *url = cv_sprintf(cx, "mysql://app:app@localhost%s", at);
+    assert_ok(cx, cv_db_open(cx, url, NULL, &db));
+    assert_ok(cx, cv_changes_open(cx, db, NULL, &other));
+    run(cx, "INSERT INTO n (x) VALUES (1)");
+    assert_string_equal(changes_until(cx, other, 1), "+n(id=1 x=1 t=NULL)|");
+    cv_changes_close(cx, other);
+    cv_db_close(cx, db);
+}
+
 static long resident_kib(void)
 {
     long pages = 0;
@@ -632,6 +649,7 @@ int main(int argc, char **argv)
         CASE(a_name_has_one_reader),
         CASE(a_change_logged_as_a_statement_ends_the_stream),
         CASE(whoever_may_not_read_the_log_is_told_so),
+        CASE(a_host_that_is_called_localhost_is_reached_over_the_network),
         CASE(a_slow_reader_makes_the_server_wait),
         CASE(waiting_ends_with_the_deadline_and_closing_is_quick),
         CASE(a_database_that_is_closed_ends_its_readers),

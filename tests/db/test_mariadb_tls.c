@@ -3,6 +3,7 @@
 #include "tls_files.h"
 
 #include <arpa/inet.h>
+#include <covet/change.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <string.h>
@@ -250,44 +251,54 @@ static void a_server_without_tls_is_refused_where_it_is_required(void **state)
     assert_connects("&ssl_mode=required", true);
 }
 
-/* In the middle of the handshake of TLS, which the library waits for itself: a server that accepts, greets with TLS,
- * and says no more. */
+/* A server that accepts, greets with TLS or without, says no more, and counts what it is told. */
 typedef struct silent {
     int listener, port;
+    bool has_tls;
+    size_t bytes;
     pthread_t thread;
 } silent;
 
+enum { CAPABILITIES = 4 + 1 + 15 + 4 + 8 + 1, CAN_TLS = 0x08 /* of their second byte */ };
+
 static void *greet(void *arg)
 {
-    static const char greeting[] = "\x52\0\0\0\x0a"
-                                   "10.11.0-silent\0"
-                                   "\1\0\0\0"
-                                   "saltsalt"
-                                   "\0"
-                                   "\xfe\xff"
-                                   "\x2d"
-                                   "\2\0"
-                                   "\xff\x81"
-                                   "\x15"
-                                   "\0\0\0\0\0\0"
-                                   "\x1d\0\0\0"
-                                   "saltsaltsalt\0"
-                                   "mysql_native_password";
-    const silent *s = arg;
-    char byte[512];
-    int fd = accept(s->listener, NULL, NULL);
-    (void)!write(fd, greeting, sizeof greeting);
-    while (read(fd, byte, sizeof byte) > 0)
-        continue;
-    close(fd);
+    char greeting[] = "\x52\0\0\0\x0a"
+                      "10.11.0-silent\0"
+                      "\1\0\0\0"
+                      "saltsalt"
+                      "\0"
+                      "\xfe\xff"
+                      "\x2d"
+                      "\2\0"
+                      "\xff\x81"
+                      "\x15"
+                      "\0\0\0\0\0\0"
+                      "\x1d\0\0\0"
+                      "saltsaltsalt\0"
+                      "mysql_native_password";
+    silent *s = arg;
+    char bytes[512];
+    int fd;
+    if (!s->has_tls)
+        greeting[CAPABILITIES + 1] &= ~CAN_TLS;
+    while ((fd = accept(s->listener, NULL, NULL)) >= 0) {
+        (void)!write(fd, greeting, sizeof greeting);
+        for (ssize_t got; (got = read(fd, bytes, sizeof bytes)) > 0;)
+            s->bytes += (size_t)got;
+        close(fd);
+    }
     return NULL;
 }
 
-static void silent_start(silent *s)
+/* At this port; 0: any. */
+static void silent_start(silent *s, int port, bool has_tls)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
     socklen_t length = sizeof in;
-    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    *s = (silent){.listener = socket(AF_INET, SOCK_STREAM, 0), .has_tls = has_tls};
+    assert_int_equal(setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int)), 0);
     assert_int_equal(bind(s->listener, (struct sockaddr *)&in, sizeof in), 0);
     assert_int_equal(listen(s->listener, 4), 0);
     assert_int_equal(getsockname(s->listener, (struct sockaddr *)&in, &length), 0);
@@ -295,6 +306,16 @@ static void silent_start(silent *s)
     pthread_create(&s->thread, NULL, greet, s);
 }
 
+/* Its connections are to be closed by the other side. What it was told, in bytes. */
+static size_t silent_stop(silent *s)
+{
+    (void)shutdown(s->listener, SHUT_RDWR);
+    pthread_join(s->thread, NULL);
+    close(s->listener);
+    return s->bytes;
+}
+
+/* In the middle of the handshake of TLS, which the library waits for itself. */
 static void a_server_that_falls_silent_within_tls_holds_nobody(void **state)
 {
     (void)state;
@@ -303,14 +324,53 @@ static void a_server_that_falls_silent_within_tls_holds_nobody(void **state)
     silent s;
     char url[128];
     cv_db *db;
-    silent_start(&s);
+    silent_start(&s, 0, true);
     snprintf(url, sizeof url, "mysql://app:app@127.0.0.1:%d/app?ssl_mode=required", s.port);
     int64_t start_ns = cv_now_ns(cx);
     assert_int_equal(cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 200}, &db), CV_E_TIMEOUT);
     cv_error_clear(cx);
     assert_in_range(ms_since(cx, start_ns), 190, 20000);
-    pthread_join(s.thread, NULL); /* the connection was closed */
-    close(s.listener);
+    assert_true(silent_stop(&s) > 0);
+}
+
+static void nothing_is_sent_to_a_server_without_tls_where_it_is_required(void **state)
+{
+    static const char *const modes[] = {"required", "verify_ca", "verify_identity"};
+    static const char *const hosts[] = {"127.0.0.1", "localhost"};
+    (void)state;
+    if (!available)
+        skip();
+    for (size_t i = 0; i < 6; i++) {
+        silent s;
+        char url[256];
+        cv_db *db;
+        silent_start(&s, 0, false);
+        snprintf(url, sizeof url, "mysql://app:app@%s:%d/app?ssl_mode=%s%s%s", hosts[i % 2], s.port, modes[i / 2],
+                 i < 2 ? "" : "&ssl_ca=", i < 2 ? "" : tls.folder);
+        if (i >= 2)
+            strcat(url, "/ca.crt");
+        assert_fails(cx, cv_db_open(cx, url, NULL, &db), CV_E_TLS, "");
+        assert_int_equal(silent_stop(&s), 0);
+    }
+}
+
+/* The change stream has connections of its own. */
+static void a_change_stream_takes_tls_as_the_mode_says(void **state)
+{
+    (void)state;
+    NEEDS_SERVER("server");
+    silent s;
+    cv_db *db;
+    cv_changes *changes;
+    assert_ok(cx, connect_with("admin", "&ssl_mode=required", &db));
+    assert_ok(cx, cv_changes_open(cx, db, &(cv_changes_options){.heartbeat_ms = 300}, &changes));
+    cv_changes_close(cx, changes);
+    test_mariadb_server_stop(&server);
+    silent_start(&s, server.port, false);
+    assert_fails(cx, cv_changes_open(cx, db, NULL, &changes), CV_E_TLS, "requires TLS");
+    assert_int_equal(silent_stop(&s), 0);
+    cv_db_close(cx, db);
+    test_mariadb_server_start(&server);
 }
 
 static void a_mode_that_does_not_exist_is_refused_at_once(void **state)
@@ -339,6 +399,8 @@ int main(void)
         case_of(an_encrypted_key_needs_its_password_and_never_asks),
         case_of(a_server_without_tls_is_refused_where_it_is_required),
         case_of(a_server_that_falls_silent_within_tls_holds_nobody),
+        case_of(nothing_is_sent_to_a_server_without_tls_where_it_is_required),
+        case_of(a_change_stream_takes_tls_as_the_mode_says),
         case_of(a_mode_that_does_not_exist_is_refused_at_once),
     };
     return cmocka_run_group_tests_name("mariadb-tls", tests, set_up_group, tear_down_group);

@@ -3,10 +3,11 @@
  * Connector/C would resolve names inside mysql_real_connect, and block the loop: it gets an address. While it sets up
  * TLS it waits in a call of the system, and compares the certificate with the name that it was given: so where there
  * may be TLS, all of it is done on a lane. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/dial.h"
 
 #include <covet/fiber.h>
 #include <covet/lane.h>
+#include <netdb.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -39,15 +40,14 @@ static void set_tls(MYSQL *my, const cv__my_shared *shared)
         (void)mysql_options(my, MARIADB_OPT_TLS_PASSPHRASE, shared->ssl_key_password);
 }
 
-MYSQL *cv__my_handle(const cv__my_shared *shared, bool blocking)
+MYSQL *cv__my_handle(const cv__my_shared *shared)
 {
     MYSQL *my = mysql_init(NULL);
     if (!my)
         return NULL;
     my_bool no = 0, yes = 1;
     unsigned int off = 0;
-    if (!blocking)
-        (void)mysql_options(my, MYSQL_OPT_NONBLOCK, NULL);
+    (void)mysql_options(my, MYSQL_OPT_NONBLOCK, NULL);
     (void)mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     (void)mysql_options(my, MYSQL_OPT_RECONNECT, &no);
     (void)mysql_options(my, MYSQL_OPT_LOCAL_INFILE, &off); /* a server may ask for any file otherwise */
@@ -64,123 +64,13 @@ static int connect_cont(cv__my_conn *conn, int events)
     return mysql_real_connect_cont(&conn->call.connected, conn->my, events);
 }
 
-typedef struct lane_job {
-    cv__my_conn *conn;
-    const char *host, *path;
-    bool lacks_tls; /* it is required, and the server has none */
-} lane_job;
-
-/* Wait for what the library wants; what has come. */
-static int poll_socket(const cv__my_conn *conn, int events)
+/* Closing must not wait: what cannot be sent at once is not sent. NULL is allowed. */
+static void close_handle(MYSQL *my, bool is_broken)
 {
-    struct pollfd socket = {.fd = mysql_get_socket(conn->my)};
-    socket.events = (short)((events & MYSQL_WAIT_READ ? POLLIN : 0) | (events & MYSQL_WAIT_WRITE ? POLLOUT : 0));
-    int limit_ms = events & MYSQL_WAIT_TIMEOUT ? (int)mysql_get_timeout_value_ms(conn->my) : -1;
-    if (poll(&socket, 1, limit_ms) == 0)
-        return MYSQL_WAIT_TIMEOUT;
-    return events & ~MYSQL_WAIT_TIMEOUT;
-}
-
-/* Nothing is sent to a server without TLS where it is required. */
-static void check_greeting(lane_job *job)
-{
-    my_socket fd = mysql_get_socket(job->conn->my);
-    cv__my_greeting greeting = cv__my_await_greeting(fd);
-    job->lacks_tls = greeting == CV__MY_GREETING_PLAIN;
-    if (greeting != CV__MY_GREETING_TLS)
-        (void)shutdown(fd, SHUT_RDWR);
-}
-
-static bool needs_tls(const cv__my_shared *shared)
-{
-    return shared->tls >= CV__MY_TLS_REQUIRED;
-}
-
-static MYSQL *connect_now(lane_job *job)
-{
-    cv__my_conn *conn = job->conn;
-    const cv__my_shared *shared = conn->shared;
-    MYSQL *connected = NULL;
-    int events =
-        mysql_real_connect_start(&connected, conn->my, job->host, shared->user, shared->password, shared->database,
-                                 (unsigned)shared->hosts[conn->host].port, job->path, CLIENT_FOUND_ROWS);
-    if (events && needs_tls(shared))
-        check_greeting(job);
-    while (events)
-        events = mysql_real_connect_cont(&connected, conn->my, poll_socket(conn, events));
-    job->lacks_tls = job->lacks_tls || (connected && needs_tls(shared) && !mysql_get_ssl_cipher(conn->my));
-    return connected;
-}
-
-static int run_on_lane(void *arg)
-{
-    lane_job *job = arg;
-    ERR_clear_error(); /* what an earlier one left on this thread would be taken for this one's */
-    job->conn->call.connected = connect_now(job);
-    ERR_clear_error();
-    return 0;
-}
-
-static void stop_on_lane(void *arg)
-{
-    const lane_job *job = arg;
-    my_socket fd = mysql_get_socket(job->conn->my);
-    if (fd >= 0)
-        (void)shutdown(fd, SHUT_RDWR);
-}
-
-static int fail_without_tls(cv_ctx *cx, const cv__my_conn *conn)
-{
-    int rc = cv_fail(cx, CV_E_TLS, "could not connect to MariaDB at \"%s\": ssl_mode requires TLS, the server has none",
-                     cv__my_place(conn));
-    cv_error_hint(cx, "give the server ssl_cert and ssl_key, or set ssl_mode=disabled where nobody else can listen");
-    return rc;
-}
-
-static int shake_hands_on_lane(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
-{
-    const cv__my_shared *shared = conn->shared;
-    bool by_name = shared->tls == CV__MY_TLS_VERIFY_IDENTITY && !path;
-    lane_job job = {conn, by_name ? shared->hosts[conn->host].name : address, path, false};
-    unsigned seconds = (unsigned)(shared->connect_timeout_ms / 1000 + 1);
-    unsigned protocol = path ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP; /* "localhost" would be a socket */
-    (void)mysql_options(conn->my, MYSQL_OPT_PROTOCOL, &protocol);
-    (void)mysql_options(conn->my, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
-    int rc = cv_offload_stoppable(cx, CV_LANE_DATABASE, run_on_lane, &job, stop_on_lane);
-    if (rc == CV_E_TIMEOUT)
-        return cv_fail(cx, rc, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
-    CV_TRY(rc);
-    if (job.lacks_tls)
-        return fail_without_tls(cx, conn);
-    return conn->call.connected ? 0 : cv__my_fail_connect(cx, conn, ret_final);
-}
-
-/* The address of a host, or the path of a socket. */
-static int shake_hands(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
-{
-    const cv__my_shared *shared = conn->shared;
-    const cv__db_host *host = &shared->hosts[conn->host];
-    if (shared->tls != CV__MY_TLS_DISABLED)
-        return shake_hands_on_lane(cx, conn, address, path, ret_final);
-    int events = mysql_real_connect_start(&conn->call.connected, conn->my, address, shared->user, shared->password,
-                                          shared->database, (unsigned)host->port, path, CLIENT_FOUND_ROWS);
-    int rc = cv__my_drive(cx, conn, events, connect_cont);
-    if (rc == CV_E_TIMEOUT)
-        return cv_fail(cx, rc, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
-    CV_TRY(rc);
-    return conn->call.connected ? 0 : cv__my_fail_connect(cx, conn, ret_final);
-}
-
-/* Closing must not wait: what cannot be sent at once is not sent. */
-static void hang_up(cv__my_conn *conn)
-{
-    if (!conn->my)
+    if (!my)
         return;
-    cv__my_abandon(conn);
-    MYSQL *my = conn->my;
-    conn->my = NULL;
     my_socket fd = mysql_get_socket(my);
-    if (conn->base.broken && fd >= 0)
+    if (is_broken && fd >= 0)
         (void)shutdown(fd, SHUT_RDWR);
     int events = mysql_close_start(my);
     while (events) {
@@ -190,14 +80,133 @@ static void hang_up(cv__my_conn *conn)
     ERR_clear_error(); /* of TLS: the library would take it for one of another connection */
 }
 
-static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, const char *path, bool *ret_final)
+/* A connect on a lane. It may outlast whoever waits for it: names are resolved once more within the library, which
+ * nobody can stop. Shared by the fiber and the lane, freed by the later of them; both references belong to the
+ * runtime's thread. */
+typedef struct lane_job {
+    int references;
+    cv__my_shared *shared;
+    cv__my_dial dial; /* its handle belongs to the job */
+    cv__my_cutoff cutoff;
+    char address[NI_MAXHOST];
+    int result;
+} lane_job;
+
+static lane_job *new_job(cv__my_conn *conn, const char *address)
+{
+    lane_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return NULL;
+    job->references = 2;
+    job->shared = cv__my_shared_ref(conn->shared);
+    job->dial = (cv__my_dial){.my = conn->my, .shared = conn->shared, .host = conn->host, .cutoff = &job->cutoff};
+    if (address)
+        job->dial.address = strncpy(job->address, address, sizeof job->address - 1);
+    cv__my_cutoff_init(&job->cutoff);
+    conn->my = NULL;
+    return job;
+}
+
+static void unref_job(void *arg)
+{
+    lane_job *job = arg;
+    if (--job->references > 0)
+        return;
+    close_handle(job->dial.my, true);
+    cv__my_cutoff_done(&job->cutoff);
+    cv__my_shared_free(job->shared);
+    free(job);
+}
+
+static int run_on_lane(void *arg)
+{
+    lane_job *job = arg;
+    job->result = cv__my_dial_now(&job->dial);
+    return 0;
+}
+
+static int fail_late(cv_ctx *cx, const cv__my_conn *conn)
+{
+    return cv_fail(cx, CV_E_TIMEOUT, "could not connect to MariaDB at \"%s\": no answer in time", cv__my_place(conn));
+}
+
+static int fail_without_tls(cv_ctx *cx, const cv__my_conn *conn)
+{
+    int rc = cv_fail(cx, CV_E_TLS, "could not connect to MariaDB at \"%s\": ssl_mode requires TLS, the server has none",
+                     cv__my_place(conn));
+    cv_error_hint(cx, CV__MY_NO_TLS_HINT);
+    return rc;
+}
+
+static int tell_result(cv_ctx *cx, const cv__my_conn *conn, int result, bool *ret_final)
+{
+    switch (result) {
+    case 0:
+        return 0;
+    case CV_E_TLS:
+        return fail_without_tls(cx, conn);
+    case CV_E_TIMEOUT:
+        return fail_late(cx, conn);
+    case CV_E_SYSTEM:
+        return cv_fail(cx, result, "could not connect to MariaDB at \"%s\": no file descriptor is left",
+                       cv__my_place(conn));
+    default:
+        return cv__my_fail_connect(cx, conn, ret_final);
+    }
+}
+
+static int shake_hands_on_lane(cv_ctx *cx, cv__my_conn *conn, const char *address, bool *ret_final)
+{
+    lane_job *job = new_job(conn, address);
+    if (!job)
+        return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to MariaDB");
+    int rc = cv_offload(cx, CV_LANE_DATABASE, run_on_lane, job, unref_job);
+    if (rc < 0) {
+        cv__my_cutoff_cut(&job->cutoff);
+        rc = rc == CV_E_TIMEOUT ? fail_late(cx, conn) : rc;
+    } else {
+        conn->my = job->dial.my;
+        job->dial.my = NULL;
+        rc = tell_result(cx, conn, job->result, ret_final);
+    }
+    unref_job(job);
+    return rc;
+}
+
+/* By its address in numbers; NULL: the host is the path of a socket. */
+static int shake_hands(cv_ctx *cx, cv__my_conn *conn, const char *address, bool *ret_final)
+{
+    const cv__my_shared *shared = conn->shared;
+    const cv__db_host *host = &shared->hosts[conn->host];
+    if (shared->tls != CV__MY_TLS_DISABLED)
+        return shake_hands_on_lane(cx, conn, address, ret_final);
+    int events = mysql_real_connect_start(&conn->call.connected, conn->my, address, shared->user, shared->password,
+                                          shared->database, (unsigned)host->port, address ? NULL : host->name,
+                                          CLIENT_FOUND_ROWS);
+    int rc = cv__my_drive(cx, conn, events, connect_cont);
+    if (rc == CV_E_TIMEOUT)
+        return fail_late(cx, conn);
+    CV_TRY(rc);
+    return conn->call.connected ? 0 : cv__my_fail_connect(cx, conn, ret_final);
+}
+
+static void hang_up(cv__my_conn *conn)
+{
+    if (!conn->my)
+        return;
+    cv__my_abandon(conn);
+    close_handle(conn->my, conn->base.broken);
+    conn->my = NULL;
+}
+
+static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, bool *ret_final)
 {
     hang_up(conn);
     conn->base.broken = conn->base.lost = false;
-    conn->my = cv__my_handle(conn->shared, false);
+    conn->my = cv__my_handle(conn->shared);
     if (!conn->my)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a connection to MariaDB");
-    CV_TRY(shake_hands(cx, conn, address, path, ret_final));
+    CV_TRY(shake_hands(cx, conn, address, ret_final));
     CV_TRY(cv__poll_new(cx, mysql_get_socket(conn->my), &conn->poll));
     conn->is_mysql = !mariadb_connection(conn->my);
     conn->max_packet_bytes = 0;
@@ -206,7 +215,7 @@ static int attempt(cv_ctx *cx, cv__my_conn *conn, const char *address, const cha
 
 static int try_address(cv_ctx *cx, void *arg, const char *address, bool *ret_final)
 {
-    return attempt(cx, arg, address, NULL, ret_final);
+    return attempt(cx, arg, address, ret_final);
 }
 
 static int try_host(cv_ctx *cx, void *arg, size_t index, bool *ret_final)
@@ -215,7 +224,7 @@ static int try_host(cv_ctx *cx, void *arg, size_t index, bool *ret_final)
     const cv__db_host *host = &conn->shared->hosts[index];
     conn->host = index;
     if (host->name[0] == '/')
-        return attempt(cx, conn, NULL, host->name, ret_final);
+        return attempt(cx, conn, NULL, ret_final);
     return cv__addresses_in_turn(cx, host->name, host->port, try_address, conn, ret_final);
 }
 

@@ -26,12 +26,23 @@ static cv__my_greeting read_greeting(const unsigned char *bytes, size_t len)
     return (version[at] | (unsigned)version[at + 1] << 8) & CAN_TLS ? CV__MY_GREETING_TLS : CV__MY_GREETING_PLAIN;
 }
 
-cv__my_greeting cv__my_await_greeting(int fd)
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+cv__my_greeting cv__my_await_greeting(int fd, int64_t limit_ms)
 {
     unsigned char bytes[LOOK_BYTES];
     struct pollfd socket = {.fd = fd, .events = POLLIN};
-    for (;;) {
-        if (poll(&socket, 1, -1) != 1 || (socket.revents & POLLERR))
+    for (int64_t end_ms = now_ms() + limit_ms;;) {
+        int64_t left_ms = end_ms - now_ms();
+        int count = left_ms > 0 ? poll(&socket, 1, (int)left_ms) : 0;
+        if (count == 0)
+            return CV__MY_GREETING_LATE;
+        if (count < 0 || (socket.revents & POLLERR))
             return CV__MY_GREETING_NONE; /* the error is left for the library */
         ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
         cv__my_greeting is = got > 0 ? read_greeting(bytes, (size_t)got) : CV__MY_GREETING_NONE;

@@ -90,17 +90,23 @@ static bool holds_everywhere(int code)
     return code == CV_E_AUTH || code == CV_E_NOT_FOUND;
 }
 
+int cv__my_connect_code(MYSQL *my)
+{
+    unsigned number = mysql_errno(my);
+    const char *message = mysql_error(my);
+    int code = cv__my_error_code(number);
+    if (number == ER_ACCESS_DENIED_NO_PASSWORD_ERROR)
+        return CV_E_AUTH;
+    if (number == CR_SERVER_LOST && strstr(message, "TLS"))
+        return CV_E_TLS;
+    return code == CV_E_REFUSED ? code_of_system(message, code) : code;
+}
+
 int cv__my_fail_connect(cv_ctx *cx, const cv__my_conn *conn, bool *ret_final)
 {
     unsigned number = mysql_errno(conn->my);
     const char *message = mysql_error(conn->my);
-    int code = cv__my_error_code(number);
-    if (number == ER_ACCESS_DENIED_NO_PASSWORD_ERROR)
-        code = CV_E_AUTH;
-    if (code == CV_E_REFUSED)
-        code = code_of_system(message, code);
-    if (number == CR_SERVER_LOST && strstr(message, "TLS"))
-        code = CV_E_TLS;
+    int code = cv__my_connect_code(conn->my);
     int rc = cv_fail(cx, code, "could not connect to MariaDB at \"%s\": %s", cv__my_place(conn),
                      *message ? message : "no reason was given");
     if (is_of_server(number))

@@ -1,7 +1,10 @@
 #include "db/mariadb/changes/feed.h"
 
+#include "db/mariadb/dial.h"
+
 #include <inttypes.h>
 #include <mariadb_rpl.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,43 +154,76 @@ static void disconnect(feed *f, int which)
 {
     if (!f->connections[which])
         return;
-    (void)cv__binlog_queue_socket(f->queue, which, -1);
+    cv__my_cutoff_let_go(&f->queue->cutoffs[which]);
     mysql_close(f->connections[which]);
     f->connections[which] = NULL;
 }
 
 static void set_timeouts(const feed *f, MYSQL *my)
 {
-    unsigned connect_s = (unsigned)((f->shared->connect_timeout_ms + 999) / 1000);
     unsigned silence_s = (unsigned)((3 * f->heartbeat_ms + 999) / 1000);
-    (void)mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     (void)mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &silence_s);
     (void)mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &silence_s);
 }
 
-static int connect_to(feed *f, int which, size_t index)
+static int fail_dial(feed *f, MYSQL *my, int code)
 {
-    const cv__my_shared *shared = f->shared;
-    const cv__db_host *host = &shared->hosts[index];
-    bool is_path = host->name && host->name[0] == '/';
-    MYSQL *my = cv__my_handle(shared, true);
+    static const char what[] = "could not connect to MariaDB for reading changes";
+    if (code == CV_E_TLS) {
+        fail(f, code, "%s: ssl_mode requires TLS, the server has none", what);
+        return hint(f, CV__MY_NO_TLS_HINT);
+    }
+    if (code == CV_E_CLOSED)
+        return fail(f, code, "the reader was closed");
+    if (code == CV_E_TIMEOUT)
+        fail(f, code, "%s: no answer in time", what);
+    else if (code == CV_E_SYSTEM)
+        fail(f, code, "%s: no file descriptor is left", what);
+    else
+        fail(f, cv__my_connect_code(my), "%s: %s", what, mysql_error(my));
+    f->failure.transient = code == CV_E_SYSTEM || is_transient(mysql_errno(my), f->failure.code);
+    return f->failure.code;
+}
+
+/* To an address of the host, or to the path that it is (NULL). */
+static int connect_to_address(feed *f, int which, size_t host, const char *address)
+{
+    MYSQL *my = cv__my_handle(f->shared);
     if (!my)
         return fail_nomem(f);
     set_timeouts(f, my);
-    if (!mysql_real_connect(my, is_path ? NULL : host->name, shared->user, shared->password, shared->database,
-                            (unsigned)host->port, is_path ? host->name : NULL, 0)) {
-        fail_server(f, my, "connect to MariaDB for reading changes");
+    int rc = cv__my_dial_now(&(cv__my_dial){
+        .my = my, .shared = f->shared, .host = host, .address = address, .cutoff = &f->queue->cutoffs[which]});
+    if (rc < 0) {
+        rc = fail_dial(f, my, rc);
+        cv__my_cutoff_let_go(&f->queue->cutoffs[which]);
         mysql_close(my);
-        return f->failure.code;
-    }
-    if (shared->tls >= CV__MY_TLS_REQUIRED && !mysql_get_ssl_cipher(my)) {
-        mysql_close(my);
-        return fail(f, CV_E_TLS, "could not connect to MariaDB for reading changes: the server has no TLS");
+        return rc;
     }
     f->connections[which] = my;
-    if (!cv__binlog_queue_socket(f->queue, which, (int)mysql_get_socket(my)))
-        return fail(f, CV_E_CLOSED, "the reader was closed");
     return 0;
+}
+
+/* One after the other; on this thread the look-up may block. */
+static int connect_to(feed *f, int which, size_t host)
+{
+    const char *name = f->shared->hosts[host].name;
+    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    if (name[0] == '/')
+        return connect_to_address(f, which, host, NULL);
+    int error = getaddrinfo(name, NULL, &hints, &found);
+    int rc = fail(f, CV_E_RESOLVE, "could not resolve \"%s\" for reading changes: %s", name, gai_strerror(error));
+    f->failure.transient = true;
+    if (error)
+        return rc;
+    for (const struct addrinfo *at = found; at && rc < 0 && f->failure.transient; at = at->ai_next) {
+        char address[NI_MAXHOST];
+        if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0)
+            rc = connect_to_address(f, which, host, address);
+    }
+    freeaddrinfo(found);
+    return rc;
 }
 
 /* The host that was good last, then the others. The control connection goes where the log comes from. */

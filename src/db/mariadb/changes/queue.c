@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 /* ---- blocks ---- */
@@ -102,8 +101,8 @@ int cv__binlog_queue_new(cv_ctx *cx, size_t limit, cv__binlog_queue **ret_queue)
     cv_list_init(&queue->blocks);
     queue->limit = limit;
     queue->message.arrive = on_message;
-    for (int i = 0; i < CV__BINLOG_SOCKETS; i++)
-        queue->sockets[i] = -1;
+    for (int i = 0; i < CV__BINLOG_CONNECTIONS; i++)
+        cv__my_cutoff_init(&queue->cutoffs[i]);
     int rc = cv__mailbox_open(cx, queue->mailbox);
     if (rc < 0) {
         cv__binlog_queue_unref(queue);
@@ -127,6 +126,8 @@ void cv__binlog_queue_unref(cv__binlog_queue *queue)
     cv_link *link;
     while ((link = cv_list_pop_front(&queue->blocks)))
         cv__binlog_block_free(cv_list_entry(link, cv__binlog_block, link));
+    for (int i = 0; i < CV__BINLOG_CONNECTIONS; i++)
+        cv__my_cutoff_done(&queue->cutoffs[i]);
     cv__mailbox_unref(queue->mailbox);
     pthread_cond_destroy(&queue->room);
     pthread_mutex_destroy(&queue->mutex);
@@ -189,15 +190,6 @@ bool cv__binlog_queue_is_stopped(cv__binlog_queue *queue)
     return stopped;
 }
 
-bool cv__binlog_queue_socket(cv__binlog_queue *queue, int place, int socket)
-{
-    pthread_mutex_lock(&queue->mutex);
-    queue->sockets[place] = socket;
-    bool stopped = queue->stopped;
-    pthread_mutex_unlock(&queue->mutex);
-    return !stopped;
-}
-
 /* ---- the loop ---- */
 
 static void take_blocks(cv__binlog_queue *queue, cv_link *blocks)
@@ -248,10 +240,9 @@ void cv__binlog_queue_stop(cv__binlog_queue *queue)
 {
     pthread_mutex_lock(&queue->mutex);
     queue->stopped = true;
-    for (int i = 0; i < CV__BINLOG_SOCKETS; i++)
-        if (queue->sockets[i] >= 0)
-            (void)shutdown(queue->sockets[i], SHUT_RDWR);
     pthread_cond_signal(&queue->room);
     pthread_mutex_unlock(&queue->mutex);
+    for (int i = 0; i < CV__BINLOG_CONNECTIONS; i++)
+        cv__my_cutoff_cut(&queue->cutoffs[i]);
     cv__mailbox_close(queue->mailbox);
 }

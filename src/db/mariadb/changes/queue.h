@@ -1,13 +1,14 @@
 /* What the thread that reads the log hands to the loop: blocks in the order of the log, bounded in bytes.
  *
  * The thread waits for room, the loop never. The one who puts into an empty queue posts a message; the loop then takes
- * all blocks at once. Both ends hold a reference. The queue also knows the sockets of the thread, so that the loop can
- * cut them off to stop it. */
+ * all blocks at once. Both ends hold a reference. The queue also has what cuts the thread's connections off, so that
+ * the loop can stop it. */
 #ifndef COVET_SRC_DB_MARIADB_CHANGES_QUEUE_H
 #define COVET_SRC_DB_MARIADB_CHANGES_QUEUE_H
 
 #include "db/mariadb/changes/position.h"
 #include "db/mariadb/changes/table.h"
+#include "db/mariadb/cutoff.h"
 #include "rt/mailbox.h"
 #include "rt/wait.h"
 #include <pthread.h>
@@ -40,7 +41,7 @@ cv__binlog_block *cv__binlog_block_new(cv__binlog_block_kind kind, const char *s
 cv__binlog_block *cv__binlog_block_rows(const cv__binlog_event *event, cv__binlog_table *table);
 void cv__binlog_block_free(cv__binlog_block *block);
 
-enum { CV__BINLOG_SOCKETS = 2 };
+enum { CV__BINLOG_CONNECTIONS = 2 };
 
 typedef struct cv__binlog_queue {
     atomic_int references;
@@ -49,7 +50,7 @@ typedef struct cv__binlog_queue {
     cv_link blocks;
     size_t bytes, limit;
     bool stopped, posted;
-    int sockets[CV__BINLOG_SOCKETS]; /* -1: none */
+    cv__my_cutoff cutoffs[CV__BINLOG_CONNECTIONS]; /* of the thread's connections */
     cv__mailbox *mailbox;
     cv__message message;
     cv__waiter *waiter; /* of the loop */
@@ -68,8 +69,6 @@ bool cv__binlog_queue_put(cv__binlog_queue *queue, cv__binlog_block *block);
 /** Wait until it is stopped, at most for so long. Whether it was. */
 bool cv__binlog_queue_wait_stop(cv__binlog_queue *queue, int64_t ms);
 bool cv__binlog_queue_is_stopped(cv__binlog_queue *queue);
-/** The socket in a place, to be cut off by stop; -1: none any more. False: it was stopped already. */
-bool cv__binlog_queue_socket(cv__binlog_queue *queue, int place, int socket);
 
 /* --- by the loop --- */
 
@@ -77,7 +76,7 @@ bool cv__binlog_queue_socket(cv__binlog_queue *queue, int place, int socket);
 CV_CHECKED int cv__binlog_queue_take(cv_ctx *cx, cv__binlog_queue *queue, cv_link *blocks);
 /** Wake the fiber that waits in take, which fails with the code. */
 void cv__binlog_queue_interrupt(cv__binlog_queue *queue, int code);
-/** Nothing is wanted any more: cut the sockets off, wake the thread, close the mailbox. Once. Does not wait. */
+/** Nothing is wanted any more: cut the connections off, wake the thread, close the mailbox. Once. Does not wait. */
 void cv__binlog_queue_stop(cv__binlog_queue *queue);
 
 #endif
