@@ -335,7 +335,8 @@ static void a_name_has_one_reader(void **state)
     cv_ctx *cx = context();
     cv_changes *other;
     open_stream(&(cv_changes_options){.name = "one"});
-    assert_fails(cx, cv_changes_open(cx, NULL, &(cv_changes_options){.name = "one"}, &other), CV_E_LOCKED, "\"one\"");
+    assert_fails(cx, cv_changes_open(cx, NULL, &(cv_changes_options){.name = "one", .heartbeat_ms = 100}, &other),
+                 CV_E_LOCKED, "\"one\"");
     assert_fails(cx, cv_changes_drop(cx, NULL, "one"), CV_E_NOT_FOUND, "\"one\"");
     assert_fails(cx, cv_changes_open(cx, NULL, &(cv_changes_options){.position = "x"}, &other), CV_E_INVALID,
                  "position");

@@ -15,6 +15,7 @@ enum {
     CONTROL = 1,
     FIRST_PAUSE_MS = 100,
     LONGEST_PAUSE_MS = 5000,
+    NAME_WAIT_MS = 3000,
     MOST_MAPS = 4096,
     STATEMENT_BYTES = 2048,
     MOST_NAME_BYTES = 255,
@@ -288,14 +289,17 @@ static int look_at_settings(feed *f)
     return rc;
 }
 
-/* One reader a name: the lock goes with the connection, when the process dies at once. */
+/* One reader a name: the lock goes with the connection. The server may not have noticed yet that a reader was closed or
+ * killed: it is waited for, but not so long that the connection would count as lost. */
 static int take_name(feed *f)
 {
     char sql[192];
     MYSQL_RES *rows;
     if (!f->name)
         return 0;
-    snprintf(sql, sizeof sql, "SELECT GET_LOCK(CONCAT('covet_changes_', MD5('%s')), 0)", f->name);
+    int64_t wait_ms = f->heartbeat_ms < NAME_WAIT_MS ? f->heartbeat_ms : NAME_WAIT_MS;
+    snprintf(sql, sizeof sql, "SELECT GET_LOCK(CONCAT('covet_changes_', MD5('%s')), %" PRId64 " / 1000)", f->name,
+             wait_ms);
     CV_TRY(ask(f, CONTROL, sql, "take the name of the reader", &rows));
     MYSQL_ROW row = mysql_fetch_row(rows);
     bool taken = row && row[0] && row[0][0] == '1';
