@@ -15,7 +15,9 @@ typedef struct cv_workers_options {
     size_t count;               /* 0: one a core that the process may use (sched_getaffinity); at most 256 */
     cv_runtime_options runtime; /* of each worker; `metrics` is ignored: each has a registry of its own */
     /** Called in each worker's main context once its runtime stands; a worker counts as started when it returns 0.
-     *  `index` is 0 ... count - 1. Waits in it end with the deadline of cv_workers_start. */
+     *  `index` is 0 ... count - 1. Waits in it end with the deadline of cv_workers_start, and
+     *  fibers that it spawns inherit that, too: one that is to live on begins with
+     *  cv_ctx_restore_deadline_ns(cx, INT64_MAX). */
     int (*start)(cv_ctx *main, size_t index, void *arg);
     /** Called in each worker's main context before its runtime is freed, also when `start` failed. May be NULL. */
     void (*stop)(cv_ctx *main, size_t index, void *arg);

@@ -4,8 +4,8 @@
  *     - by whatever it be, when its tick (metrics.c) does not come.
  *
  * A thread that had no processor meanwhile is told from one that holds its loop by its time of processor, and, where it
- * has used none, by its state: a call that blocks sleeps, a thread that waits for a processor does not. While the
- * watchdog itself did not get to run, it has seen nothing and says nothing. */
+ * has used none, by its state: a call that blocks sleeps, a thread that waits for a processor does not. Of the time in
+ * which the watchdog itself did not get to run, only what the thread used of a processor counts. */
 #include "rt/watchdog.h"
 
 #include <stdio.h>
@@ -131,22 +131,24 @@ static char thread_state(pid_t id)
     return end && end[1] == ' ' ? end[2] : '\0';
 }
 
-static bool has_worked(const struct mark *mark, struct mark now)
+/* On a crowded machine a thread may get a small part of a processor; who used up the limit itself holds the loop. */
+static bool has_worked(const struct mark *mark, struct mark now, int64_t limit_ns)
 {
-    return (now.cpu_ns - mark->cpu_ns) * 4 >= now.at_ns - mark->at_ns;
+    int64_t used_ns = now.cpu_ns - mark->cpu_ns;
+    return used_ns >= limit_ns || used_ns * 4 >= now.at_ns - mark->at_ns;
 }
 
 /* Since which mark the loop is held; NULL when it is not. */
 static const struct mark *find_hold(const struct one *one, const struct cv_runtime *rt, const char *holder,
                                     struct mark now)
 {
-    int64_t limit_ns = rt->watchdog_ns;
+    int64_t limit_ns = rt->watchdog_ns, tick_limit_ns = limit_ns + CV__TICK_MS * NS_PER_MS;
     bool same_run = holder && now.at_ns - one->run.at_ns >= limit_ns;
-    bool no_tick = one->tick_ns && now.at_ns - one->tick.at_ns >= limit_ns + CV__TICK_MS * NS_PER_MS;
-    if (same_run && has_worked(&one->run, now))
+    bool no_tick = one->tick_ns && now.at_ns - one->tick.at_ns >= tick_limit_ns;
+    if (same_run && has_worked(&one->run, now, limit_ns))
         return &one->run;
-    if (no_tick && has_worked(&one->tick, now))
-        return &one->tick;
+    if (no_tick && has_worked(&one->tick, now, tick_limit_ns))
+        return same_run ? &one->run : &one->tick;
     char state = same_run ? thread_state(rt->thread_id) : '\0';
     return state == 'S' || state == 'D' ? &one->run : NULL;
 }
@@ -193,23 +195,28 @@ static void follow_hold(const cv__watchdog *dog, struct one *one, int64_t now_ns
     tell_free(dog, one, now_ns);
 }
 
-static void look_at(const cv__watchdog *dog, struct one *one, const struct cv_runtime *rt, int64_t now_ns)
+/* The same run goes on, but as if it had begun as late as its time of processor allows; how long the tick is late, and
+ * by whom, cannot be said. */
+static void forget_what_was_unseen(struct one *one, struct mark now)
+{
+    one->run.at_ns = now.at_ns - (now.cpu_ns - one->run.cpu_ns);
+    one->tick = now;
+}
+
+static void look_at(const cv__watchdog *dog, struct one *one, const struct cv_runtime *rt, bool was_blind,
+                    struct mark now)
 {
     const char *holder = atomic_load_explicit(&rt->holder, memory_order_relaxed);
-    struct mark now = {now_ns, cpu_time_ns(rt->thread)};
     note_changes(one, rt, holder, now);
     if (one->is_held) {
-        follow_hold(dog, one, now_ns);
+        follow_hold(dog, one, now.at_ns);
         return;
     }
+    if (was_blind)
+        forget_what_was_unseen(one, now);
     const struct mark *since = find_hold(one, rt, holder, now);
     if (since)
         begin_hold(one, rt, holder, since, now);
-}
-
-static void forget_marks(struct one *one, const struct cv_runtime *rt, int64_t now_ns)
-{
-    one->run = one->tick = (struct mark){now_ns, cpu_time_ns(rt->thread)};
 }
 
 /* A runtime that does not stand any more holds nothing. */
@@ -220,9 +227,7 @@ static void look_for(const cv__watchdog *dog, struct one *one, bool was_blind, i
         one->is_held = false;
         return;
     }
-    if (was_blind && !one->is_held)
-        forget_marks(one, rt, now_ns);
-    look_at(dog, one, rt, now_ns);
+    look_at(dog, one, rt, was_blind, (struct mark){now_ns, cpu_time_ns(rt->thread)});
 }
 
 static void on_timer(uv_timer_t *timer)

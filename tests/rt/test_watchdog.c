@@ -174,6 +174,24 @@ static void a_fiber_that_blocks_is_named_with_its_stack(void **state)
     end(&w);
 }
 
+/* As on a machine that has more to do than processors: the watchdog comes by seldom. */
+static void a_watchdog_that_comes_by_seldom_sees_who_computes(void **state)
+{
+    (void)state;
+    static world w;
+    begin(&w, spin_until_free);
+    atomic_store(&is_free, false);
+    atomic_store(&w.other.go, true);
+    for (int left = 200; left > 0 && !strstr(w.lines, "loop held"); left--) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        assert_ok(w.cx, cv_sleep_ms(w.cx, 1));
+    }
+    atomic_store(&is_free, true);
+    assert_non_null(strstr(w.lines, "loop held"));
+    assert_non_null(strstr(w.lines, "GET /slow"));
+    end(&w);
+}
+
 static void hold_in_callback(uv_timer_t *timer)
 {
     (void)timer;
@@ -282,6 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thread_walks_its_own_stack),
         cmocka_unit_test(a_fiber_that_computes_is_named_with_its_stack),
+        cmocka_unit_test(a_watchdog_that_comes_by_seldom_sees_who_computes),
         cmocka_unit_test(a_fiber_that_blocks_is_named_with_its_stack),
         cmocka_unit_test(a_callback_is_told_by_its_stack),
         cmocka_unit_test(short_runs_are_not_told),

@@ -33,10 +33,14 @@ static reader *reader_of(cv_changes *changes)
 
 static bool parse_position(const char *text, uint64_t *ret_instance, uint64_t *ret_number)
 {
-    int end = 0;
-    return strlen(text) < POSITION_BYTES && strspn(text, "0123456789abcdef") == 16 && text[16] == '-' &&
-           strspn(text + 17, "0123456789") == strlen(text + 17) &&
-           sscanf(text, "%16" SCNx64 "-%19" SCNu64 "%n", ret_instance, ret_number, &end) == 2 && text[end] == '\0';
+    if (strspn(text, "0123456789abcdef") != 16 || text[16] != '-')
+        return false;
+    size_t digits = strspn(text + 17, "0123456789");
+    if (digits == 0 || digits > 19 || text[17 + digits])
+        return false;
+    *ret_instance = strtoull(text, NULL, 16);
+    *ret_number = strtoull(text + 17, NULL, 10);
+    return true;
 }
 
 static int fail_position(cv_ctx *cx, const char *text)
