@@ -13,7 +13,7 @@ static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *opt
 {
     cv__my_shared *shared;
     CV_TRY(cv__my_shared_new(cx, url, options, &shared));
-    shared->control = cv__control_new(&cv__driver_mariadb, shared, shared->connect_timeout_ms, free_shared);
+    shared->control = cv__control_new(&cv__driver_mariadb, shared, free_shared);
     if (!shared->control) {
         cv__my_shared_free(shared);
         return cv_fail(cx, CV_E_NOMEM, "no memory for a database");

@@ -1,94 +1,13 @@
 /* Giving up a statement in the middle: it is cancelled on the server, and its connection stays.
  *
- * libpq's PQcancel blocks, so cancelling is a statement on a connection of its own, the control connection: one for
- * each database, made aside when it is first needed, used by one fiber at a time, closed at the first trouble. All of
- * it happens within the budget for clean-up; what does not succeed by then costs the connection, as closing its socket
- * needs nobody's answer.
+ * libpq's PQcancel blocks, so cancelling is a statement on the control connection of the database
+ * (db/server/control.h). All of it happens within the budget for clean-up; what does not succeed by then costs the
+ * connection, as closing its socket needs nobody's answer.
  *
  * Numbers of server processes mean nothing on another server, and behind one address there may be several: what is
  * cancelled must also run what we run. */
 #include "db/postgres/copy/copy.h"
-#include <stdlib.h>
-
-/* After a failure, for so long no control connection is made. */
-#define RETRY_NS INT64_C(1000000000)
-
-struct cv__pg_control {
-    cv__pg_conn *conn; /* NULL: none */
-    bool connecting, busy, closed;
-    int64_t retry_ns;
-    cv_link waiters;
-};
-
-static void wake_all(cv__pg_control *control)
-{
-    cv_link *link;
-    while ((link = control->waiters.next) != &control->waiters)
-        cv__wake(cv_list_entry(link, cv__waiter, link), 0);
-}
-
-static void connected(cv_ctx *cx, void *arg, cv__pg_conn *conn)
-{
-    cv__pg_control *control = arg;
-    control->connecting = false;
-    control->conn = conn;
-    if (conn)
-        conn->giving_up = true; /* it is not cancelled itself */
-    control->retry_ns = conn ? 0 : cv__loop_now_ns(cx) + RETRY_NS;
-    if (conn && control->closed) {
-        cv__pg_disconnect(&conn->base);
-        control->conn = NULL;
-    }
-    wake_all(control);
-}
-
-static cv__pg_control *control_of(cv__pg_shared *shared)
-{
-    if (!shared->control && (shared->control = calloc(1, sizeof *shared->control)))
-        cv_list_init(&shared->control->waiters);
-    return shared->control;
-}
-
-static int wait_for_change(cv_ctx *cx, cv__pg_control *control)
-{
-    cv__waiter waiter;
-    cv__waiter_init(cx, &waiter);
-    waiter.what = "cancel a statement";
-    cv_list_push_back(&control->waiters, &waiter.link);
-    return cv__wait(cx, &waiter);
-}
-
-/* Have the control connection to oneself. */
-static int take_control(cv_ctx *cx, cv__pg_shared *shared, cv__pg_control *control)
-{
-    for (;;) {
-        if (control->closed)
-            return cv_fail(cx, CV_E_CLOSED, "the database was closed");
-        if (control->conn && !control->busy)
-            break;
-        if (!control->conn && !control->connecting) {
-            if (cv__loop_now_ns(cx) < control->retry_ns)
-                return cv_fail(cx, CV_E_CONNECTION_LOST, "could not reach PostgreSQL a moment ago");
-            control->connecting = cv__pg_connect_aside(cx, shared, NULL, connected, control);
-            if (!control->connecting)
-                return cv_fail(cx, CV_E_NOMEM, "could not cancel a statement: out of memory");
-        }
-        CV_TRY(wait_for_change(cx, control));
-    }
-    control->busy = true;
-    return 0;
-}
-
-static void leave_control(cv_ctx *cx, cv__pg_control *control)
-{
-    control->busy = false;
-    if (control->conn->base.broken || control->closed) {
-        cv__pg_disconnect(&control->conn->base);
-        control->conn = NULL;
-        control->retry_ns = cv__loop_now_ns(cx) + RETRY_NS;
-    }
-    wake_all(control);
-}
+#include "db/server/control.h"
 
 static int ask_to_cancel(cv_ctx *cx, cv__pg_conn *control, const cv__pg_conn *conn)
 {
@@ -101,6 +20,9 @@ static int ask_to_cancel(cv_ctx *cx, cv__pg_conn *control, const cv__pg_conn *co
     cv_result result;
     cv__cursor *cursor = NULL;
     cv_value cell = CV_NULL;
+    if (control->host != conn->host)
+        return cv_fail(cx, CV_E_UNSUPPORTED, "the control connection leads to another host");
+    control->giving_up = true; /* it is not cancelled itself */
     CV_TRY(cv__pg_execute(cx, &control->base, &statement, &result, &cursor));
     int rc = cv__pg_fetch(cx, cursor, &cell, NULL);
     cv__pg_finish(cx, cursor);
@@ -109,15 +31,10 @@ static int ask_to_cancel(cv_ctx *cx, cv__pg_conn *control, const cv__pg_conn *co
 
 static int cancel(cv_ctx *cx, const cv__pg_conn *conn)
 {
-    cv__pg_shared *shared = (cv__pg_shared *)(uintptr_t)conn->shared;
-    cv__pg_control *control = control_of(shared);
-    if (!control)
-        return cv_fail(cx, CV_E_NOMEM, "could not cancel a statement: out of memory");
-    CV_TRY(take_control(cx, shared, control));
-    int rc = control->conn->host == conn->host
-                 ? ask_to_cancel(cx, control->conn, conn)
-                 : cv_fail(cx, CV_E_UNSUPPORTED, "the control connection leads to another host");
-    leave_control(cx, control);
+    cv__conn *control;
+    CV_TRY(cv__control_take(cx, conn->shared->control, &control));
+    int rc = ask_to_cancel(cx, cv__pg_conn_of(control), conn);
+    cv__control_leave(cx, conn->shared->control);
     return rc;
 }
 
@@ -151,24 +68,4 @@ bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn)
     cv_error_put_back(cx, first);
     conn->giving_up = false;
     return gone;
-}
-
-void cv__pg_control_close(cv__pg_shared *shared)
-{
-    cv__pg_control *control = shared->control;
-    if (!control)
-        return;
-    control->closed = true;
-    if (control->conn && !control->busy) {
-        cv__pg_disconnect(&control->conn->base);
-        control->conn = NULL;
-    }
-    wake_all(control);
-}
-
-void cv__pg_control_free(cv__pg_control *control)
-{
-    if (control && control->conn)
-        cv__pg_disconnect(&control->conn->base);
-    free(control);
 }

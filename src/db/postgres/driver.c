@@ -1,11 +1,29 @@
 /* The table of the PostgreSQL driver. */
 #include "db/postgres/copy/copy.h"
+#include "db/server/control.h"
+
+void cv__pg_shared_close(cv__pg_shared *shared)
+{
+    shared->closed = true;
+    if (shared->errands == 0) {
+        cv__pg_sharing_free(shared->sharing);
+        cv__pg_listener_free(shared->listener);
+        cv__pg_shared_free(shared);
+    }
+}
+
+static void control_gone(void *shared)
+{
+    cv__pg_shared_close(shared);
+}
 
 static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *options, void **ret_shared)
 {
     cv__pg_shared *shared;
     CV_TRY(cv__pg_shared_new(cx, url, options, &shared));
     int rc = cv__pg_sharing_new(cx, shared, options);
+    if (rc == 0 && !(shared->control = cv__control_new(&cv__driver_postgres, shared, control_gone)))
+        rc = cv_fail(cx, CV_E_NOMEM, "no memory for a database");
     if (rc < 0)
         cv__pg_shared_close(shared);
     else
@@ -15,7 +33,8 @@ static int open_database(cv_ctx *cx, const cv_url *url, const cv_db_options *opt
 
 static void close_database(void *shared)
 {
-    cv__pg_shared_close(shared);
+    cv__pg_shared *database = shared;
+    cv__control_close(database->control); /* then the rest is freed */
 }
 
 static const cv__statement_counters *statement_counters(const void *shared)

@@ -55,18 +55,17 @@ typedef struct cv__pg_shared {
     cv__statement_counters statements;
     int64_t connect_timeout_ms;
     struct cv__pg_sharing *sharing;   /* see shared.c */
-    struct cv__pg_control *control;   /* see cancel.c; NULL until first needed */
+    struct cv__control *control;      /* where statements are cancelled */
     struct cv__pg_listener *listener; /* see listen.c; NULL until first needed */
     int64_t listen_check_ms;
     int shared_connections; /* of the URL: how many; -1: none; 0: nothing was said */
-    size_t errands;         /* connections being made aside */
-    bool closed;            /* by the driver's close: the last errand frees it */
+    size_t errands;         /* fibers and readers of the log that use it, besides connections */
+    bool closed;            /* nothing else does: the last errand frees it */
 } cv__pg_shared;
 
 typedef struct cv__pg_cursor cv__pg_cursor;
 typedef struct cv__pg_copy cv__pg_copy;
 typedef struct cv__pg_sharing cv__pg_sharing;
-typedef struct cv__pg_control cv__pg_control;
 typedef struct cv__pg_listener cv__pg_listener;
 
 typedef struct cv__pg_conn {
@@ -479,16 +478,9 @@ CV_CHECKED int cv__pg_transaction_status(cv_ctx *cx, cv__conn *conn, const char 
 CV_CHECKED int cv__pg_health(cv_ctx *cx, cv__conn *conn, cv_db_report *ret_report);
 CV_CHECKED int cv__pg_list_plans(cv_ctx *cx, cv__conn *conn, cv_statement_plan **ret_list, size_t *ret_count);
 
-/* --- aside.c --- */
+/* --- driver.c --- */
 
-/** Called with the new connection, or NULL when there is none; in the fiber that made it. */
-typedef void cv__pg_aside_fn(cv_ctx *cx, void *arg, cv__pg_conn *conn);
-
-/** Make a connection in a fiber of its own, within the time limit of connecting, and run `command` on it (NULL: none).
- * `done(arg)` is called once, in every case but when this returns false, for want of memory. Does not suspend. */
-bool cv__pg_connect_aside(cv_ctx *cx, cv__pg_shared *shared, const char *command, cv__pg_aside_fn *done, void *arg);
-
-/** Free the shared state, now or when the last connection that is being made aside has ended. */
+/** Free the shared state, now or when the last errand has ended. */
 void cv__pg_shared_close(cv__pg_shared *shared);
 
 /* --- shared.c: reads that share connections --- */
@@ -520,11 +512,6 @@ void cv__pg_shared_finish(cv__cursor *cursor);
 /** Cancel the statement under way on the server, and read its answer to the end, within the clean-up budget: whether
  *  the wire is idle again. A live cursor has lost its rows then. Keeps the context's error. Suspends. */
 bool cv__pg_give_up(cv_ctx *cx, cv__pg_conn *conn);
-
-/** The database is being closed: the connection for cancelling goes, at once or when its user is done. */
-void cv__pg_control_close(cv__pg_shared *shared);
-/** NULL is allowed. */
-void cv__pg_control_free(cv__pg_control *control);
 
 /* --- changes/: change streams --- */
 

@@ -14,6 +14,7 @@
 
 #include "base/ctx.h"
 #include "db/options.h"
+#include "db/server/aside.h"
 #include <covet/runtime.h>
 #include <stdlib.h>
 
@@ -515,25 +516,50 @@ static bool takes_more(const line *l, int64_t now_ns)
     return !l->worn && l->count + 3 <= STEPS && (l->count == 0 || now_ns - l->heard_ns <= HEAD_MAX_NS);
 }
 
-static void connected(cv_ctx *cx, void *arg, cv__pg_conn *conn)
+static int make_read_only(cv_ctx *cx, cv__pg_conn *conn)
 {
-    line *l = arg;
-    l->connecting = false;
+    int rc = CV_E_TIMEOUT;
+    CV_WITHIN(cx, conn->shared->connect_timeout_ms)
+    {
+        rc = cv__pg_command(cx, conn, READ_ONLY, NULL);
+    }
+    return rc;
+}
+
+static void use_connection(cv_ctx *cx, line *l, cv__pg_conn *conn)
+{
+    int rc = make_read_only(cx, conn);
+    if (rc < 0)
+        cv_error_clear(cx);
     l->retry_ns = cv__loop_now_ns(cx) + RETRY_NS;
-    if (!conn)
-        return;
     l->conn = conn;
     l->events = 0;
     if (conn->pooled) /* a pipeline would spread over the pooler's sessions */
         l->retry_ns = INT64_MAX;
-    if (l->sharing->closed || conn->pooled || !PQenterPipelineMode(conn->pg) || !flush(l))
+    if (rc < 0 || l->sharing->closed || conn->pooled || !PQenterPipelineMode(conn->pg) || !flush(l))
         close_line(l, LOST);
+}
+
+static void connected(cv_ctx *cx, void *arg, cv__conn *conn)
+{
+    line *l = arg;
+    cv__pg_shared *shared = l->sharing->shared;
+    l->retry_ns = cv__loop_now_ns(cx) + RETRY_NS;
+    if (conn)
+        use_connection(cx, l, cv__pg_conn_of(conn));
+    l->connecting = false;
+    shared->errands--;
+    if (shared->closed)
+        cv__pg_shared_close(shared);
 }
 
 static void open_line(cv_ctx *cx, line *l, int64_t now_ns)
 {
-    if (!l->connecting && now_ns >= l->retry_ns)
-        l->connecting = cv__pg_connect_aside(cx, l->sharing->shared, READ_ONLY, connected, l);
+    cv__pg_shared *shared = l->sharing->shared;
+    if (l->connecting || now_ns < l->retry_ns)
+        return;
+    l->connecting = cv__connect_aside(cx, &cv__driver_postgres, shared, connected, l);
+    shared->errands += l->connecting;
 }
 
 /* The open line that owes least; lines that are missing are made meanwhile. NULL: none takes a read now. */
@@ -706,7 +732,6 @@ void cv__pg_close_shared(void *shared)
 {
     cv__pg_sharing *sharing = ((cv__pg_shared *)shared)->sharing;
     sharing->closed = true;
-    cv__pg_control_close(shared);
     cv__pg_listener_close(shared);
     for (size_t i = 0; i < sharing->count; i++)
         if (sharing->lines[i].conn)

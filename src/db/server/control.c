@@ -1,7 +1,7 @@
 #include "db/server/control.h"
 
+#include "db/server/aside.h"
 #include "rt/wait.h"
-#include <covet/fiber.h>
 #include <stdlib.h>
 
 /* After a failure, for so long no connection is made. */
@@ -10,7 +10,6 @@
 struct cv__control {
     const cv__driver *driver;
     void *shared;
-    int64_t connect_timeout_ms;
     void (*gone)(void *shared);
     cv__conn *conn; /* NULL: none */
     bool connecting, busy, closed;
@@ -18,15 +17,13 @@ struct cv__control {
     cv_link waiters;
 };
 
-cv__control *cv__control_new(const cv__driver *driver, void *shared, int64_t connect_timeout_ms,
-                             void (*gone)(void *shared))
+cv__control *cv__control_new(const cv__driver *driver, void *shared, void (*gone)(void *shared))
 {
     cv__control *control = calloc(1, sizeof *control);
     if (!control)
         return NULL;
     control->driver = driver;
     control->shared = shared;
-    control->connect_timeout_ms = connect_timeout_ms;
     control->gone = gone;
     cv_list_init(&control->waiters);
     return control;
@@ -55,36 +52,24 @@ static void free_now(cv__control *control)
 
 /* --- making the connection --- */
 
-static int make(cv_ctx *cx, void *arg)
+static void connected(cv_ctx *cx, void *arg, cv__conn *conn)
 {
     cv__control *control = arg;
-    cv__conn *conn = NULL;
-    int rc = CV_E_TIMEOUT;
-    CV_WITHIN(cx, control->connect_timeout_ms)
-    {
-        rc = control->driver->connect(cx, control->shared, CV__READER, &conn);
-    }
     control->connecting = false;
-    control->conn = rc == 0 ? conn : NULL;
-    control->retry_ns = rc == 0 ? 0 : cv__loop_now_ns(cx) + RETRY_NS;
+    control->conn = conn;
+    control->retry_ns = conn ? 0 : cv__loop_now_ns(cx) + RETRY_NS;
     if (control->closed)
         free_now(control);
     else
         wake_all(control);
-    return rc;
 }
 
 static int make_aside(cv_ctx *cx, cv__control *control)
 {
     if (cv__loop_now_ns(cx) < control->retry_ns)
         return cv_fail(cx, CV_E_CONNECTION_LOST, "could not reach the server a moment ago");
-    cv_error *first = cv_error_take(cx);
-    int rc = cv_spawn(cv__main_ctx(cx), "make a control connection", make, control, NULL);
-    if (rc < 0)
-        cv_error_clear(cv__main_ctx(cx));
-    cv_error_put_back(cx, first);
-    control->connecting = rc == 0;
-    return rc < 0 ? cv_fail(cx, rc, "could not cancel a statement: no fiber for its connection") : 0;
+    control->connecting = cv__connect_aside(cx, control->driver, control->shared, connected, control);
+    return control->connecting ? 0 : cv_fail(cx, CV_E_NOMEM, "could not cancel a statement: out of memory");
 }
 
 /* --- using it --- */

@@ -10,8 +10,7 @@ typedef struct cv__control cv__control;
 
 /** Make one, without a connection. `shared` is what the driver's connect is given; `gone(shared)` is called once after
  *  cv__control_close, when nothing uses it any more. NULL without memory. Does not suspend. */
-cv__control *cv__control_new(const cv__driver *driver, void *shared, int64_t connect_timeout_ms,
-                             void (*gone)(void *shared));
+cv__control *cv__control_new(const cv__driver *driver, void *shared, void (*gone)(void *shared));
 
 /** Have the connection to oneself, until cv__control_leave; made when there is none, so the first one waits for it.
  *  CV_E_CLOSED; CV_E_CONNECTION_LOST within a second of a failure; CV_E_NOMEM, and the errors of a wait. Suspends. */
