@@ -324,6 +324,47 @@ static void texts_are_read_as_what_they_are(void **state)
     assert_null(cv__pgoutput_type_name(cv_ctx_arena(cx), 20000, -1));
 }
 
+/* Of a row before the change that is told by its key, nothing else is taken; a key that is not told, nor. */
+static void what_is_not_told_is_null(void **state)
+{
+    (void)state;
+    cv_change c;
+    make_relation();
+    assert_int_equal(read_message(&c), 0);
+    begin('D');
+    u32(1);
+    u8('K');
+    u16(2);
+    u8('b');
+    u32(4);
+    u32(7);
+    u8('t');
+    u32(1);
+    u8('x');
+    assert_int_equal(read_message(&c), 1);
+    assert_int_equal(c.old_values[0].as.i64, 7);
+    assert_false(c.old_given[1]);
+    assert_int_equal(c.old_values[1].type, CV_TYPE_NULL);
+    begin('U');
+    u32(1);
+    u8('N');
+    u16(2);
+    u8('u');
+    u8('n');
+    assert_int_equal(read_message(&c), 1);
+    assert_false(c.old_given[0] || c.new_given[0] || c.complete);
+}
+
+static void every_type_that_is_read_has_a_name(void **state)
+{
+    (void)state;
+    for (Oid type = 1; type < 10000; type++) {
+        bool pseudo = type == CV__PG_VOID || type == CV__PG_UNKNOWN;
+        if (cv__pg_decoder(type) && !pseudo)
+            assert_non_null(cv__pgoutput_type_name(cv_ctx_arena(cx), type, -1));
+    }
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -335,6 +376,8 @@ int main(void)
         CASE(a_domain_is_what_it_is_made_of),
         CASE(a_table_that_is_made_anew_is_another),
         CASE(texts_are_read_as_what_they_are),
+        CASE(what_is_not_told_is_null),
+        CASE(every_type_that_is_read_has_a_name),
     };
 #undef CASE
     return cmocka_run_group_tests_name("pgoutput", tests, NULL, NULL);

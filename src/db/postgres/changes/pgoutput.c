@@ -420,12 +420,15 @@ static int read_row(cv_ctx *cx, cv__pgoutput *o, const relation *rel, input *in,
     return in->bad ? fail_message(cx) : 0;
 }
 
-/* Of a row before the change the server tells all, or what identifies it. */
+/* Of a row before the change the server tells all, or what identifies it: then the rest is NULL, and not told. */
 static void keep_keys_only(const relation *rel, row *before)
 {
     before->complete = false;
-    for (size_t i = 0; i < rel->count; i++)
-        before->given[i] = rel->columns[i].key;
+    for (size_t i = 0; i < rel->count; i++) {
+        before->given[i] = before->given[i] && rel->columns[i].key;
+        if (!before->given[i])
+            before->values[i] = CV_NULL;
+    }
 }
 
 static int read_row_before(cv_ctx *cx, cv__pgoutput *o, const relation *rel, input *in, char kind)
@@ -439,8 +442,8 @@ static int read_row_before(cv_ctx *cx, cv__pgoutput *o, const relation *rel, inp
 /* An update that tells nothing of the row before has left what identifies it as it was. */
 static void take_keys_from_after(const relation *rel, row *before, const row *after)
 {
-    for (size_t i = 0; i < rel->count; i++)
-        before->values[i] = rel->columns[i].key ? after->values[i] : CV_NULL;
+    memcpy(before->values, after->values, rel->count * sizeof *before->values);
+    memcpy(before->given, after->given, rel->count * sizeof *before->given);
     keep_keys_only(rel, before);
 }
 

@@ -15,6 +15,9 @@ static const struct {
     {CV__PG_XID, CV_TYPE_I64, "xid"},
     {CV__PG_CID, CV_TYPE_I64, "cid"},
     {CV__PG_XID8, CV_TYPE_I64, "xid8"},
+    {CV__PG_REGPROC, CV_TYPE_I64, "regproc"},
+    {CV__PG_REGCLASS, CV_TYPE_I64, "regclass"},
+    {CV__PG_REGTYPE, CV_TYPE_I64, "regtype"},
     {CV__PG_FLOAT4, CV_TYPE_F64, "real"},
     {CV__PG_FLOAT8, CV_TYPE_F64, "double precision"},
     {CV__PG_NUMERIC, CV_TYPE_DECIMAL, "numeric"},
@@ -68,6 +71,8 @@ static const struct {
     {CV__PG_JSON_ARRAY, CV_TYPE_ARRAY, "json[]"},
     {CV__PG_JSONB_ARRAY, CV_TYPE_ARRAY, "jsonb[]"},
     {CV__PG_OID_ARRAY, CV_TYPE_ARRAY, "oid[]"},
+    {CV__PG_INT2VECTOR, CV_TYPE_ARRAY, "int2vector"},
+    {CV__PG_OIDVECTOR, CV_TYPE_ARRAY, "oidvector"},
 };
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
 
