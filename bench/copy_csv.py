@@ -63,7 +63,7 @@ class Sqlite(Engine):
         self.path = self.folder / 'copy.db'
         self.url = f'sqlite:///{self.path}'
         for path in self.folder.glob('copy.db*'):
-            path.unlink()
+            path.unlink(missing_ok=True) # the log goes by itself when its last reader does
         with sqlite3.connect(self.path) as database:
             database.execute('PRAGMA journal_mode = wal') # stays with the file: the same for both
             database.execute(f'CREATE TABLE {TABLE} ({COLUMNS})'.format(big='INTEGER', int='INTEGER', real='REAL'))
