@@ -108,13 +108,10 @@ static int maintainer_id(struct import *import, cv_str text, int64_t *ret_id)
     return 0;
 }
 
-/* Nobody asks for their keys, so they go to a server in bulk. SQLite, in the same process, takes objects that are in
- * memory as one statement. */
+/* Nobody asks for their keys, so they go in bulk. */
 static int store_dependencies(cv_ctx *cx, struct batch *batch)
 {
     cv_copy_source rows;
-    if (strcmp(cv_db_engine(cv_ctx_db(cx)), "sqlite") == 0)
-        return cv_bulk_create(cx, dependency, batch->dependencies, batch->dependency_count);
     CV_TRY(cv_objects_source(cx, dependency, batch->dependencies, batch->dependency_count, &rows));
     return cv_copy_in(cx, dependency_model()->table, &rows, NULL, NULL);
 }

@@ -8,10 +8,10 @@
  *     CV_TRY(cv_copy_in(cx, "authors", &source, NULL, &done));
  *
  * PostgreSQL: COPY, in its binary format where all columns have one that is known here, in text otherwise.
- * MariaDB: array binding, a thousand rows at a time (MySQL, untested: an INSERT of as many rows). SQLite: one prepared
- * INSERT in one transaction. What is under way is bounded: rows are taken from the source as fast as the engine takes
- * them, and given to the sink as fast as it takes them, with no more than a mebibyte in between; a single larger value
- * is in memory as a whole.
+ * MariaDB: array binding, a thousand rows at a time (MySQL, untested: an INSERT of as many rows). SQLite: an INSERT ...
+ * SELECT that takes hundreds of rows from memory. What is under way is bounded: rows are taken from the source as fast
+ * as the engine takes them, and given to the sink as fast as it takes them, with no more than a mebibyte in between; a
+ * single larger value is in memory as a whole.
  *
  * Models, their validation and what fills fields in are not involved; the engine's constraints and triggers are. Values
  * are converted to what the column stores, without loss; what cannot be is refused, with the place and the value.
@@ -99,10 +99,10 @@ typedef struct cv_copy_options {
  *  copy into a table of its own and INSERT ... SELECT ... ON CONFLICT from it.
  *
  *  Errors of a value or row tell its place (what `place` says, else the row's number from 1), its column and the value,
- *  shortened; the error has column and constraint where they are known. A key that is checked at the end of the
- * statement (foreign keys in PostgreSQL) has no row to tell. CV_E_SQL: no such table; CV_E_FIELD: no such column, with
- * the nearest; CV_E_INVALID: no columns, or one twice; CV_E_TYPE, CV_E_RANGE, CV_E_SYNTAX, CV_E_INVALID: a value that
- * the column cannot have; those of constraints; CV_E_LIMIT; CV_E_IN_TRANSACTION: `batch_rows` inside a transaction; the
+ *  shortened; the error has column and constraint where they are known. PostgreSQL checks foreign keys when all rows
+ *  are there, and names none. CV_E_SQL: no such table; CV_E_FIELD: no such column, with the nearest; CV_E_INVALID: no
+ *  columns, or one twice; CV_E_TYPE, CV_E_RANGE, CV_E_SYNTAX, CV_E_INVALID: a value that the column cannot have; those
+ *  of constraints; CV_E_LIMIT; CV_E_IN_TRANSACTION: `batch_rows` inside a transaction; the
  *  source's own; CV_E_TIMEOUT, CV_E_CANCELLED, within 50 ms, the connection stays where the server lets go in time;
  *  CV_E_CONNECTION_LOST; CV_E_COMMIT_UNKNOWN. Suspends. */
 CV_API CV_CHECKED int cv_copy_in(cv_ctx *cx, const char *table, const cv_copy_source *source,

@@ -66,6 +66,9 @@ extern const cv__copy_driver cv__copy_sqlite;
 extern const cv__copy_driver cv__copy_postgres;
 extern const cv__copy_driver cv__copy_mariadb;
 
+/** Append the table with its columns, as INSERT and COPY have them: `"shop"."books" ("id", "title")`. */
+void cv__copy_add_target(cv_buf *out, const cv__copy_target *target);
+
 /** What a value counts in `bytes`. */
 static inline size_t cv__copy_value_bytes(const cv_value *value)
 {
@@ -83,6 +86,27 @@ static inline size_t cv__copy_value_bytes(const cv_value *value)
         return 16;
     default:
         return 8;
+    }
+}
+
+/** Whether a row may be to blame for an engine's failure. */
+static inline bool cv__copy_is_about_a_row(int code)
+{
+    switch (code) {
+    case CV_E_UNIQUE:
+    case CV_E_FOREIGN_KEY:
+    case CV_E_NOT_NULL:
+    case CV_E_CHECK:
+    case CV_E_RANGE:
+    case CV_E_INVALID:
+    case CV_E_TYPE:
+    case CV_E_SYNTAX:
+    case CV_E_LIMIT:
+    case CV_E_SQL:
+    case CV_E_DB:
+        return true;
+    default:
+        return false;
     }
 }
 

@@ -27,6 +27,16 @@ int cv__copy_quote(cv_ctx *cx, const char *table, cv_str *ret_quoted)
     return 0;
 }
 
+void cv__copy_add_target(cv_buf *out, const cv__copy_target *target)
+{
+    cv_buf_add_str(out, target->table);
+    for (size_t i = 0; i < target->count; i++) {
+        cv_buf_add_text(out, i ? ", " : " (");
+        cv__add_identifier(out, cv_str_of(target->columns[i].name));
+    }
+    cv_buf_add_char(out, ')');
+}
+
 static int fail_unknown(cv_ctx *cx, const char *table, const cv__copy_column *columns, size_t column_count,
                         const char *name)
 {
@@ -180,7 +190,7 @@ static column_plan plan_of(const cv__column_type *type)
 static const char *place_of(cv_ctx *cx, const copying *c, int64_t row, int column)
 {
     const char *place = NULL;
-    if (row == c->taken && c->source->place)
+    if (row == c->taken && !c->ended && c->source->place)
         place = c->source->place(cx, c->source->arg, column < 0 ? SIZE_MAX : (size_t)column);
     if (!place)
         place = column < 0 ? cv_sprintf(cx, "row %lld", (long long)row)

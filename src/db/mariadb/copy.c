@@ -36,7 +36,7 @@ typedef struct bound_column {
 typedef struct my_copy {
     cv__copy_in head;
     cv__my_conn *conn;
-    cv_str insert; /* up to VALUES */
+    cv_buf insert; /* up to VALUES */
     cv__my_prepared *prepared;
     size_t prepared_rows; /* in its text; 1 with array binding */
     size_t chunk_rows;
@@ -177,24 +177,11 @@ static int describe(cv_ctx *cx, cv__conn *base, cv_str table, cv__copy_column **
 
 static int make_insert(cv_ctx *cx, my_copy *c)
 {
-    const cv__copy_target *target = c->head.target;
-    cv_buf sql;
-    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
-    cv_buf_add_text(&sql, "INSERT INTO ");
-    cv_buf_add_str(&sql, target->table);
-    for (size_t i = 0; i < target->count; i++) {
-        cv_buf_add_text(&sql, i ? ", " : " (");
-        cv__add_identifier(&sql, cv_str_of(target->columns[i].name));
-    }
-    cv_buf_add_text(&sql, ") VALUES ");
-    char *copy = malloc(sql.len + 1);
-    if (sql.error || !copy) {
-        free(copy);
-        return fail_memory(cx);
-    }
-    memcpy(copy, sql.data, sql.len + 1);
-    c->insert = cv_str_make(copy, sql.len);
-    return 0;
+    cv_buf_init(&c->insert, 0);
+    cv_buf_add_text(&c->insert, "INSERT INTO ");
+    cv__copy_add_target(&c->insert, c->head.target);
+    cv_buf_add_text(&c->insert, " VALUES ");
+    return c->insert.error ? fail_memory(cx) : 0;
 }
 
 static void forget_statement(my_copy *c)
@@ -208,7 +195,7 @@ static cv__my_prepared *new_statement(const my_copy *c, size_t rows)
 {
     cv_buf sql;
     cv_buf_init(&sql, 0);
-    cv_buf_add_str(&sql, c->insert);
+    cv_buf_add_str(&sql, cv_buf_str(&c->insert));
     for (size_t row = 0; row < rows; row++)
         for (size_t i = 0; i < c->head.target->count; i++)
             cv_buf_add_text(&sql, i ? ",?" : row ? "),(?" : "(?");
@@ -297,7 +284,7 @@ static void free_copy(my_copy *c)
     }
     cv_buf_done(&c->texts);
     free(c->binds);
-    free((void *)(uintptr_t)c->insert.ptr);
+    cv_buf_done(&c->insert);
     free(c);
 }
 
@@ -386,23 +373,10 @@ static int insert_rows(cv_ctx *cx, my_copy *c, size_t first, size_t rows)
     return cv__my_execute_statement(cx, c->conn, handle);
 }
 
-/* Whether a row may be to blame. */
+/* And the others can still be inserted. */
 static bool is_about_a_row(const my_copy *c, int code)
 {
-    switch (code) {
-    case CV_E_UNIQUE:
-    case CV_E_FOREIGN_KEY:
-    case CV_E_NOT_NULL:
-    case CV_E_CHECK:
-    case CV_E_RANGE:
-    case CV_E_INVALID:
-    case CV_E_TYPE:
-    case CV_E_SYNTAX:
-    case CV_E_DB:
-        return !c->conn->base.broken && c->conn->base.in_transaction;
-    default:
-        return false;
-    }
+    return cv__copy_is_about_a_row(code) && !c->conn->base.broken && c->conn->base.in_transaction;
 }
 
 /* The chunk has failed, and left nothing: insert what of it can be, up to the row that cannot. */

@@ -1,15 +1,31 @@
-/* Bulk into SQLite: one prepared INSERT, run row by row in the transaction of the connection. */
+/* Bulk into SQLite: rows are collected into a chunk, and one INSERT ... SELECT takes them from there (row_source.c),
+ * which spares what a statement costs for each row.
+ *
+ * SQLite asks for a row when it is its turn: when the statement fails, the one that it has asked for last is to blame.
+ * Where it has asked for all of them before (a table with triggers, a foreign key, which it looks at in the end), the
+ * rows of the chunk, of which nothing is left, are inserted one by one to find it. */
 #include "db/copy/copy.h"
 #include "db/sqlite/sqlite.h"
 
+#include <covet/fiber.h>
 #include <math.h>
 #include <stdlib.h>
+
+enum { CHUNK_ROWS = 500, CHUNK_VALUES = 8192, CHUNK_BYTES = 128 * 1024 };
 
 typedef struct sqlite_copy {
     cv__copy_in head;
     cv__sqlite_conn *conn;
-    cv__sqlite_statement *insert;
-    int64_t rows;
+    cv_buf insert;
+    /* the chunk: */
+    cv_value *values;
+    char *texts;
+    size_t chunk_rows; /* it has room for so many */
+    size_t rows, text_bytes;
+    int64_t sent; /* rows before it */
+    /* of the statement under way: */
+    size_t first; /* row of the chunk */
+    size_t asked; /* of how many it has asked for */
 } sqlite_copy;
 
 static sqlite_copy *copy_of(cv__copy_in *copy)
@@ -69,45 +85,129 @@ static int describe(cv_ctx *cx, cv__conn *head, cv_str table, cv__copy_column **
 
 /* ---- begin ---- */
 
-static int make_insert(cv_ctx *cx, const cv__copy_target *target, cv_str *ret_sql)
+static int make_insert(cv_ctx *cx, sqlite_copy *c)
 {
-    cv_buf sql;
-    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
-    cv_buf_add_text(&sql, "INSERT INTO ");
-    cv_buf_add_str(&sql, target->table);
-    for (size_t i = 0; i < target->count; i++) {
-        cv_buf_add_text(&sql, i ? ", " : " (");
-        cv__add_identifier(&sql, cv_str_of(target->columns[i].name));
-    }
+    cv_buf *sql = &c->insert;
+    const cv__copy_target *target = c->head.target;
+    cv_buf_add_text(sql, "INSERT INTO ");
+    cv__copy_add_target(sql, target);
     for (size_t i = 0; i < target->count; i++)
-        cv_buf_add_text(&sql, i ? ", ?" : ") VALUES (?");
-    cv_buf_add_char(&sql, ')');
-    *ret_sql = cv_buf_str(&sql);
-    return sql.error ? fail_memory(cx) : 0;
+        cv_buf_printf(sql, i ? ", c%zu" : " SELECT c%zu", i);
+    cv_buf_printf(sql, " FROM %s", cv__sqlite_row_source_for(target->count));
+    return sql->error ? fail_memory(cx) : 0;
 }
 
-static int begin(cv_ctx *cx, cv__conn *head, const cv__copy_target *target, cv__copy_in **ret_copy)
+static void free_copy(sqlite_copy *c)
 {
-    sqlite_copy *copy = calloc(1, sizeof *copy);
-    cv_str sql;
-    if (!copy)
+    cv_buf_done(&c->insert);
+    free(c->values);
+    free(c->texts);
+    free(c);
+}
+
+static bool make_room(sqlite_copy *c)
+{
+    size_t columns = c->head.target->count, rows = CHUNK_VALUES / columns;
+    c->chunk_rows = rows > CHUNK_ROWS ? CHUNK_ROWS : rows ? rows : 1;
+    c->values = malloc(c->chunk_rows * columns * sizeof *c->values);
+    c->texts = malloc(CHUNK_BYTES);
+    return c->values && c->texts;
+}
+
+static int begin(cv_ctx *cx, cv__conn *conn, const cv__copy_target *target, cv__copy_in **ret_copy)
+{
+    sqlite_copy *c = calloc(1, sizeof *c);
+    if (!c)
         return fail_memory(cx);
-    copy->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
-    copy->conn = cv__sqlite_conn_of(head);
-    int rc = make_insert(cx, target, &sql);
-    if (rc == 0)
-        rc = cv__sqlite_statement_get(cx, copy->conn, sql, 0, false, &copy->insert);
+    c->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
+    c->conn = cv__sqlite_conn_of(conn);
+    cv_buf_init(&c->insert, 0);
+    int rc = make_room(c) ? make_insert(cx, c) : fail_memory(cx);
     if (rc < 0) {
-        free(copy);
+        free_copy(c);
         return rc;
     }
-    cv__sqlite_turn_leave(copy->conn);
-    copy->conn->slice_began_ns = 0;
-    *ret_copy = &copy->head;
+    *ret_copy = &c->head;
     return 0;
 }
 
+/* ---- inserting ---- */
+
+static int give_row(cv_ctx *cx, void *arg, size_t index, const cv_value **ret_values)
+{
+    sqlite_copy *c = arg;
+    (void)cx;
+    c->asked = index + 1;
+    *ret_values = c->values + (c->first + index) * c->head.target->count;
+    return 0;
+}
+
+static int insert_rows(cv_ctx *cx, sqlite_copy *c, size_t first, size_t count)
+{
+    const cv__row_source source = {
+        .row = give_row, .arg = c, .row_count = count, .column_count = c->head.target->count};
+    const cv__statement insert = {.sql = cv_buf_str(&c->insert), .rows = &source};
+    cv_result result;
+    cv__cursor *no_rows;
+    c->first = first;
+    c->asked = 0;
+    return cv__sqlite_execute(cx, &c->conn->head, &insert, &result, &no_rows);
+}
+
+/* The chunk was refused when all its rows were read: insert them one by one. 0 when each can be. */
+static int find_row(cv_ctx *cx, sqlite_copy *c)
+{
+    int rc = 0;
+    for (size_t row = 0; rc == 0 && row < c->rows; row++) {
+        rc = insert_rows(cx, c, row, 1);
+        if (rc < 0 && cv__copy_is_about_a_row(rc))
+            c->head.row = c->sent + (int64_t)row + 1;
+    }
+    return rc;
+}
+
+/* A statement that fails leaves nothing and has changed no rows, unless the table says otherwise (ON CONFLICT FAIL). */
+static bool has_left_nothing(const sqlite_copy *c)
+{
+    return c->conn->head.in_transaction && sqlite3_changes64(c->conn->db) == 0;
+}
+
+static int fail_chunk(cv_ctx *cx, sqlite_copy *c, int code)
+{
+    if (c->asked == 0 || !cv__copy_is_about_a_row(code))
+        return code;
+    if (c->asked < c->rows || c->rows == 1) {
+        c->head.row = c->sent + (int64_t)c->asked;
+        return code;
+    }
+    if (!has_left_nothing(c))
+        return code;
+    cv_error *first = cv_error_take(cx);
+    int rc = find_row(cx, c);
+    if (rc == 0)
+        cv_error_put_back(cx, first);
+    return rc < 0 ? rc : code;
+}
+
+/* Others who want to run do so between two chunks at least: within one SQLite may not have called the handler. */
+static int insert_chunk(cv_ctx *cx, sqlite_copy *c)
+{
+    if (c->rows == 0)
+        return 0;
+    int rc = insert_rows(cx, c, 0, c->rows);
+    if (rc < 0)
+        return fail_chunk(cx, c, rc);
+    c->sent += (int64_t)c->rows;
+    c->rows = c->text_bytes = 0;
+    return cv_yield_background(cx);
+}
+
 /* ---- rows ---- */
+
+static bool has_text(const cv_value *value)
+{
+    return value->type == CV_TYPE_TEXT || value->type == CV_TYPE_JSON || value->type == CV_TYPE_BYTES;
+}
 
 /* Whether the value can be stored as it is. */
 static int check(const cv_value *value)
@@ -120,64 +220,63 @@ static int check(const cv_value *value)
                                                                                                           : 0;
 }
 
-static int bind_row(cv_ctx *cx, sqlite_copy *copy, const cv_value *values)
+/* And what the texts of the row take. */
+static int check_row(sqlite_copy *c, const cv_value *values, size_t *ret_text_bytes)
 {
-    sqlite3_stmt *handle = copy->insert->handle;
-    for (size_t i = 0; i < copy->head.target->count; i++) {
+    size_t text_bytes = 0;
+    for (size_t i = 0; i < c->head.target->count; i++) {
         int rc = check(&values[i]);
         if (rc < 0) {
-            copy->head.column = (int)i;
+            c->head.column = (int)i;
             return rc;
         }
-        rc = cv__sqlite_bind_value(handle, (int)i + 1, &values[i]);
-        if (rc != SQLITE_OK)
-            return cv__sqlite_fail(cx, copy->conn, rc, "bind a value");
-        copy->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
+        text_bytes += has_text(&values[i]) ? values[i].as.text.len : 0;
+        c->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
     }
+    *ret_text_bytes = text_bytes;
     return 0;
 }
 
-static int step(cv_ctx *cx, sqlite_copy *copy)
+static void keep_text(sqlite_copy *c, cv_str *text)
 {
-    cv__sqlite_conn *conn = copy->conn;
-    cv__sqlite_mark mark = cv__sqlite_record_mark(conn);
-    copy->insert->running = true;
-    cv__sqlite_enter(cx, conn);
-    int rc = sqlite3_step(copy->insert->handle);
-    cv__sqlite_leave(conn);
-    cv__sqlite_record_statement(cx, conn, mark, rc == SQLITE_DONE ? copy->insert->cached.sql : (cv_str){"", 0});
-    int code = rc == SQLITE_DONE ? 0 : cv__sqlite_fail(cx, conn, rc, "insert the row");
-    sqlite3_reset(copy->insert->handle);
-    copy->insert->running = false;
-    return code;
+    char *kept = c->texts + c->text_bytes;
+    memcpy(kept, text->ptr, text->len);
+    c->text_bytes += text->len;
+    text->ptr = kept;
 }
 
+static void add_row(sqlite_copy *c, const cv_value *values, bool keep_texts)
+{
+    size_t columns = c->head.target->count;
+    cv_value *kept = c->values + c->rows++ * columns;
+    memcpy(kept, values, columns * sizeof *kept);
+    for (size_t i = 0; keep_texts && i < columns; i++)
+        if (has_text(&kept[i]) && kept[i].as.text.len > 0)
+            keep_text(c, &kept[i].as.text);
+}
+
+/* A row with more text than a chunk holds is inserted at once, from where it is. */
 static int row(cv_ctx *cx, cv__copy_in *head, const cv_value *values)
 {
-    sqlite_copy *copy = copy_of(head);
-    copy->rows++;
-    CV_TRY(bind_row(cx, copy, values));
-    int rc = step(cx, copy);
-    if (rc < 0) {
-        head->row = copy->rows;
-        copy->conn->head.in_transaction = sqlite3_get_autocommit(copy->conn->db) == 0;
-    }
-    return rc;
+    sqlite_copy *c = copy_of(head);
+    size_t text_bytes;
+    CV_TRY(check_row(c, values, &text_bytes));
+    bool is_large = text_bytes > CHUNK_BYTES;
+    if (is_large || c->text_bytes + text_bytes > CHUNK_BYTES)
+        CV_TRY(insert_chunk(cx, c));
+    add_row(c, values, !is_large);
+    return is_large || c->rows == c->chunk_rows ? insert_chunk(cx, c) : 0;
 }
 
 static int end(cv_ctx *cx, cv__copy_in *head)
 {
-    (void)cx, (void)head;
-    return 0;
+    return insert_chunk(cx, copy_of(head));
 }
 
 static void done(cv_ctx *cx, cv__copy_in *head)
 {
     (void)cx;
-    sqlite_copy *copy = copy_of(head);
-    sqlite3_clear_bindings(copy->insert->handle); /* they were views */
-    cv__sqlite_statement_put(copy->conn, copy->insert);
-    free(copy);
+    free_copy(copy_of(head));
 }
 
 const cv__copy_driver cv__copy_sqlite = {.describe = describe, .begin = begin, .row = row, .end = end, .done = done};

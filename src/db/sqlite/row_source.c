@@ -1,11 +1,19 @@
 /* The table-valued function cv_rows: the rows that came with the running statement, as columns c0, c1, ... One INSERT
- * ... SELECT from it inserts any number of rows at the cost of one statement. */
+ * ... SELECT from it inserts any number of rows at the cost of one statement. cv_wide_rows is the same with as many
+ * columns as a table can have, which takes longer to declare. */
 #include "db/sqlite/sqlite.h"
 
 #include <stdio.h>
 
-/* As many columns as a model may have. */
-enum { COLUMNS = 256 };
+/* As many columns as a model may have, and as SQLite lets a table have. */
+enum { COLUMNS = 256, WIDE_COLUMNS = 2000 };
+
+static const char narrow_name[] = "cv_rows", wide_name[] = "cv_wide_rows";
+
+const char *cv__sqlite_row_source_for(size_t columns)
+{
+    return columns <= COLUMNS ? narrow_name : wide_name;
+}
 
 typedef struct row_table {
     sqlite3_vtab base;
@@ -46,11 +54,11 @@ static int go_to(sqlite3_vtab_cursor *base, size_t row)
     return rc < 0 ? SQLITE_ERROR : SQLITE_OK;
 }
 
-static int declare(sqlite3 *db)
+static int declare(sqlite3 *db, int columns)
 {
-    char text[32 + COLUMNS * 5] = "CREATE TABLE cv_rows(c0";
+    char text[32 + WIDE_COLUMNS * 6] = "CREATE TABLE cv_rows(c0";
     size_t len = strlen(text);
-    for (int i = 1; i < COLUMNS; i++)
+    for (int i = 1; i < columns; i++)
         len += (size_t)snprintf(text + len, sizeof text - len, ",c%d", i);
     snprintf(text + len, sizeof text - len, ")");
     return sqlite3_declare_vtab(db, text);
@@ -59,8 +67,8 @@ static int declare(sqlite3 *db)
 static int connect_table(sqlite3 *db, void *conn, int argc, const char *const *argv, sqlite3_vtab **ret_table,
                          char **ret_error)
 {
-    (void)argc, (void)argv, (void)ret_error;
-    int rc = declare(db);
+    (void)argc, (void)ret_error;
+    int rc = declare(db, strcmp(argv[0], wide_name) == 0 ? WIDE_COLUMNS : COLUMNS);
     if (rc != SQLITE_OK)
         return rc;
     row_table *table = sqlite3_malloc(sizeof *table);
@@ -145,5 +153,6 @@ int cv__sqlite_register_row_source(cv__sqlite_conn *conn)
         .xColumn = column,
         .xRowid = row_id,
     };
-    return sqlite3_create_module(conn->db, "cv_rows", &module, conn);
+    int rc = sqlite3_create_module(conn->db, narrow_name, &module, conn);
+    return rc == SQLITE_OK ? sqlite3_create_module(conn->db, wide_name, &module, conn) : rc;
 }

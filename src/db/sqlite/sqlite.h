@@ -171,6 +171,9 @@ int cv__sqlite_register_functions(sqlite3 *db);
 /** Register the table of the rows that come with a statement. Returns a code of SQLite. */
 int cv__sqlite_register_row_source(cv__sqlite_conn *conn);
 
+/** Its name, with so many columns at least. Static storage. */
+const char *cv__sqlite_row_source_for(size_t columns);
+
 /** Report what the last call of SQLite on this connection said. `code` is its result; `what` completes "could not
  *  <what>". A handler that stopped the call gives the code instead. Returns the code of ours. */
 int cv__sqlite_fail(cv_ctx *cx, cv__sqlite_conn *conn, int code, const char *what);

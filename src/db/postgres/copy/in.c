@@ -281,12 +281,8 @@ static const char *make_sql(cv_ctx *cx, const cv__copy_target *target, bool bina
     cv_buf sql;
     cv_buf_init_arena(&sql, cv_ctx_arena(cx), 0);
     cv_buf_add_text(&sql, "COPY ");
-    cv_buf_add_str(&sql, target->table);
-    for (size_t i = 0; i < target->count; i++) {
-        cv_buf_add_text(&sql, i ? ", " : " (");
-        cv__add_identifier(&sql, cv_str_of(target->columns[i].name));
-    }
-    cv_buf_add_text(&sql, binary ? ") FROM STDIN (FORMAT binary)" : ") FROM STDIN");
+    cv__copy_add_target(&sql, target);
+    cv_buf_add_text(&sql, binary ? " FROM STDIN (FORMAT binary)" : " FROM STDIN");
     return sql.error ? NULL : sql.data;
 }
 
