@@ -28,6 +28,27 @@ cv_arena *cv_arena_new(size_t limit_bytes)
     return arena;
 }
 
+/* The placed block is the first again. */
+static void link_placed(cv_arena *arena)
+{
+    cv__arena_block *block = arena->placed;
+    block->next = NULL;
+    arena->first = block;
+    arena->reserved += sizeof *block + block->size;
+    cv__arena_poison(arena, block->data, block->size);
+}
+
+cv_arena *cv__arena_place(void *memory, size_t size, size_t limit_bytes)
+{
+    cv_arena *arena = memory;
+    *arena = (cv_arena){.limit = limit_bytes ? limit_bytes : DEFAULT_LIMIT, .checked = runs_under_valgrind()};
+    size_t head = cv__arena_round(sizeof *arena);
+    arena->placed = (cv__arena_block *)(void *)((char *)memory + head);
+    arena->placed->size = size - head - sizeof *arena->placed;
+    link_placed(arena);
+    return arena;
+}
+
 static void run_cleanups(cv_arena *arena, const cv__arena_cleanup *until)
 {
     while (arena->cleanups != until) {
@@ -37,6 +58,14 @@ static void run_cleanups(cv_arena *arena, const cv__arena_cleanup *until)
     }
 }
 
+static void free_block(cv_arena *arena, cv__arena_block *block)
+{
+    arena->reserved -= sizeof *block + block->size;
+    cv__arena_unpoison(arena, block->data, block->size);
+    if (block != arena->placed)
+        free(block);
+}
+
 /* Free the blocks that follow `*link`. */
 static void free_blocks(cv_arena *arena, cv__arena_block **link)
 {
@@ -44,9 +73,7 @@ static void free_blocks(cv_arena *arena, cv__arena_block **link)
     *link = NULL;
     while (block) {
         cv__arena_block *next = block->next;
-        arena->reserved -= sizeof *block + block->size;
-        cv__arena_unpoison(arena, block->data, block->size);
-        free(block);
+        free_block(arena, block);
         block = next;
     }
 }
@@ -57,7 +84,8 @@ void cv_arena_free(cv_arena *arena)
         return;
     run_cleanups(arena, NULL);
     free_blocks(arena, &arena->first);
-    free(arena);
+    if (!arena->placed)
+        free(arena);
 }
 
 /* Make `block` the current one, with its first `used` bytes taken. */
@@ -74,9 +102,7 @@ static cv__arena_block *take_spare(cv_arena *arena, cv__arena_block **link, size
     while (*link && (*link)->size < need) {
         cv__arena_block *small = *link;
         *link = small->next;
-        arena->reserved -= sizeof *small + small->size;
-        cv__arena_unpoison(arena, small->data, small->size);
-        free(small);
+        free_block(arena, small);
     }
     return *link;
 }
@@ -269,6 +295,8 @@ void cv__arena_reset(cv_arena *arena)
         free_blocks(arena, &arena->first);
         arena->block = NULL;
         arena->at = arena->end = NULL;
+        if (arena->placed)
+            link_placed(arena);
     }
 }
 

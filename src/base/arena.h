@@ -45,8 +45,9 @@ struct cv_arena {
     cv__arena_block *first;
     cv__arena_cleanup *cleanups; /* latest first */
     size_t reserved, limit;
-    int failure;  /* why the last allocation gave NULL: CV_E_LIMIT or CV_E_NOMEM */
-    bool checked; /* running under valgrind: tell it about every allocation */
+    cv__arena_block *placed; /* the block in memory that is not the arena's own (cv__arena_place); or NULL */
+    int failure;             /* why the last allocation gave NULL: CV_E_LIMIT or CV_E_NOMEM */
+    bool checked;            /* running under valgrind: tell it about every allocation */
 };
 
 /** What an allocation of `size` bytes takes; 0 when that cannot be counted. */
@@ -81,6 +82,10 @@ static inline void cv__arena_poison(const cv_arena *arena, void *ptr, size_t siz
     (void)arena, (void)ptr, (void)size;
 #endif
 }
+
+/** An arena whose head and first block lie in `memory`, 16-byte aligned, of `size` bytes (more than the two heads):
+ * those are the caller's again after cv_arena_free, as they were. For what is used beside it, to lie beside it. */
+cv_arena *cv__arena_place(void *memory, size_t size, size_t limit_bytes);
 
 /** The way through the next block; NULL with `arena->failure` set. */
 void *cv__arena_alloc_slow(cv_arena *arena, size_t size);

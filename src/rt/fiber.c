@@ -1,8 +1,8 @@
 /* The life of a fiber, from the pool and back to it. */
 #include "rt/rt.h"
 
+#include "base/arena.h"
 #include <assert.h>
-#include <stdlib.h>
 
 /* How many ended fibers keep their stacks for the next ones. */
 #ifdef CV__TSAN
@@ -10,6 +10,9 @@ enum { POOL_LIMIT = 256 };
 #else
 enum { POOL_LIMIT = 1024 };
 #endif
+
+/* Of the arena, what comes with the fiber. */
+enum { ARENA_BYTES = 4096 };
 
 static void run_function(struct cv_fiber *fiber)
 {
@@ -30,17 +33,23 @@ static void fiber_entry(void *arg)
     cv__suspend_last(rt, fiber);
 }
 
+/* A fiber lies above its own stack, and the beginning of its arena beside it: of a thousand fibers that take turns,
+ * each then touches one or two pages instead of five. */
+typedef struct head {
+    struct cv_fiber fiber;
+    _Alignas(16) char arena[ARENA_BYTES];
+} head;
+
 static struct cv_fiber *make_fiber(struct cv_runtime *rt)
 {
-    struct cv_fiber *fiber = calloc(1, sizeof *fiber);
-    cv_arena *arena = cv_arena_new(rt->arena_limit_bytes);
-    if (!fiber || !arena || cv__stack_map(&fiber->stack, rt->stack_bytes, rt->made) < 0) {
-        cv_arena_free(arena);
-        free(fiber);
+    cv__stack stack;
+    if (cv__stack_map(&stack, rt->stack_bytes, sizeof(head), rt->made) < 0)
         return NULL;
-    }
     rt->made++;
-    cv__ctx_init(&fiber->cx, arena);
+    head *at = (head *)(void *)stack.top;
+    struct cv_fiber *fiber = &at->fiber;
+    fiber->stack = stack;
+    cv__ctx_init(&fiber->cx, cv__arena_place(at->arena, sizeof at->arena, rt->arena_limit_bytes));
     cv_list_init(&fiber->queue);
     cv_list_init(&fiber->all);
     return fiber;
@@ -48,9 +57,9 @@ static struct cv_fiber *make_fiber(struct cv_runtime *rt)
 
 static void free_fiber(struct cv_fiber *fiber)
 {
+    cv__stack stack = fiber->stack;
     cv__ctx_done(&fiber->cx);
-    cv__stack_unmap(&fiber->stack);
-    free(fiber);
+    cv__stack_unmap(&stack);
 }
 
 static struct cv_fiber *take_fiber(struct cv_runtime *rt)

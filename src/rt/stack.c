@@ -14,18 +14,18 @@
 
 enum { GUARD_PAGES = 4, COLOURS = 16, COLOUR_BYTES = 128 };
 
-static size_t usable_bytes(size_t bytes, size_t page)
+static size_t usable_bytes(size_t bytes, size_t head_bytes, size_t page)
 {
 #if defined(CV__ASAN) || defined(CV__TSAN)
     bytes *= 2;
 #endif
-    return (bytes + page - 1) / page * page;
+    return (bytes + head_bytes + page - 1) / page * page;
 }
 
-int cv__stack_map(cv__stack *stack, size_t bytes, size_t number)
+int cv__stack_map(cv__stack *stack, size_t bytes, size_t head_bytes, size_t number)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t usable = usable_bytes(bytes, page);
+    size_t usable = usable_bytes(bytes, head_bytes, page);
     size_t guard = GUARD_PAGES * page;
     void *mapping = mmap(NULL, guard + usable, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
@@ -39,8 +39,8 @@ int cv__stack_map(cv__stack *stack, size_t bytes, size_t number)
     stack->mapped_bytes = guard + usable;
     stack->guard_bytes = guard;
     stack->low = stack->mapping + guard;
-    stack->top = stack->low + usable - number % COLOURS * COLOUR_BYTES;
-    cv__annotate_begin(&stack->annotation, stack->low, usable);
+    stack->top = stack->low + usable - head_bytes - number % COLOURS * COLOUR_BYTES;
+    cv__annotate_begin(&stack->annotation, stack->low, (size_t)(stack->top - stack->low));
     return 0;
 }
 

@@ -8,13 +8,14 @@ typedef struct cv__stack {
     char *mapping; /* the guard comes first */
     size_t mapped_bytes, guard_bytes;
     char *low; /* the usable part is [low, top) */
-    char *top; /* 16-byte aligned; coloured, so that the tops of many stacks do not share a few cache sets */
+    char *top; /* 16-byte aligned; coloured, so that the tops of many stacks do not share a few cache sets. Above it lies
+                  the head: what is touched whenever the stack is lies in the same pages */
     cv__annotation annotation;
 } cv__stack;
 
-/** Map a stack of at least `bytes` (rounded up to pages, doubled under a sanitizer, whose frames are larger). `number`
- *  chooses the colour. CV_E_NOMEM without a story. */
-int cv__stack_map(cv__stack *stack, size_t bytes, size_t number);
+/** Map a stack of at least `bytes` (rounded up to pages, doubled under a sanitizer, whose frames are larger) and a head
+ *  of `head_bytes`, zeroed, above it. `number` chooses the colour. CV_E_NOMEM without a story. */
+int cv__stack_map(cv__stack *stack, size_t bytes, size_t head_bytes, size_t number);
 
 void cv__stack_unmap(cv__stack *stack);
 

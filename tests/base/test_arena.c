@@ -229,6 +229,39 @@ static void a_reset_arena_does_not_keep_a_large_block(void **state)
     assert_non_null(cv_arena_alloc(arena, 10));
 }
 
+static bool lies_in(const void *ptr, const char *memory, size_t size)
+{
+    return (const char *)ptr >= memory && (const char *)ptr < memory + size;
+}
+
+static void a_placed_arena_begins_in_memory_of_the_caller(void **state)
+{
+    (void)state;
+    _Alignas(16) static char memory[1024];
+    cv_arena *arena = cv__arena_place(memory, sizeof memory, 0);
+    assert_true(lies_in(cv_arena_alloc(arena, 500), memory, sizeof memory));
+    assert_false(lies_in(cv_arena_alloc(arena, 100000), memory, sizeof memory));
+    cv__arena_reset(arena);
+    assert_true(lies_in(cv_arena_alloc(arena, 500), memory, sizeof memory));
+    cv_arena_free(arena);
+    memset(memory, 1, sizeof memory); /* nobody else's any more */
+}
+
+static void a_placed_block_that_is_too_small_comes_back_with_the_reset(void **state)
+{
+    (void)state;
+    _Alignas(16) static char memory[1024];
+    cv_arena *arena = cv__arena_place(memory, sizeof memory, 0);
+    cv_arena_mark empty = cv_arena_save(arena);
+    assert_non_null(cv_arena_alloc(arena, 500));
+    cv_arena_rewind(arena, empty);
+    assert_non_null(cv_arena_alloc(arena, 100000)); /* the placed block makes way */
+    cv__arena_reset(arena);
+    assert_true(cv_arena_get_stats(arena).reserved_bytes <= sizeof memory);
+    assert_true(lies_in(cv_arena_alloc(arena, 500), memory, sizeof memory));
+    cv_arena_free(arena);
+}
+
 #ifdef CV__ASAN
 static void rewound_memory_is_poisoned(void **state)
 {
@@ -261,6 +294,8 @@ int main(void)
         CASE(spare_blocks_that_are_too_small_make_way),
         CASE(a_reset_arena_keeps_one_small_block),
         CASE(a_reset_arena_does_not_keep_a_large_block),
+        cmocka_unit_test(a_placed_arena_begins_in_memory_of_the_caller),
+        cmocka_unit_test(a_placed_block_that_is_too_small_comes_back_with_the_reset),
 #ifdef CV__ASAN
         CASE(rewound_memory_is_poisoned),
 #endif
