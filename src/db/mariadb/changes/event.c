@@ -108,7 +108,7 @@ bool cv__binlog_begin_read(const cv__binlog_event *event, cv__binlog_begin *ret_
         begin.xid = cv_str_make(xid, in.bad ? 0 : 6 + global + branch);
     }
     *ret_begin = begin;
-    return !in.bad;
+    return !in.bad && !(begin.is_prepared && begin.is_completed);
 }
 
 bool cv__binlog_query_read(const cv__binlog_event *event, cv__binlog_query *ret_query)

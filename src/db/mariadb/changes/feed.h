@@ -1,10 +1,10 @@
-/* The thread that reads the binary log: it asks the server as a replica does, and hands on what concerns rows.
+/* The thread that reads the binary log for a reader of changes.
  *
- *     connect -> check the settings -> start behind a position -> fetch ... fetch -> lost -> pause -> connect
+ *     replica.c: a session -> teller.c: events to blocks -> queue.c -> the loop
  *
- * Two connections: one becomes the stream of the log, the other (control) asks for descriptions of tables and holds the
- * lock of the reader's name. It ends when its queue is stopped, which cuts both off, or when an error is final, which
- * it puts into the queue. */
+ * A session that is lost is opened again behind what was told. The thread ends when its queue is stopped, which cuts
+ * the connections off, or when an error is final, which it puts into the queue. Nobody waits for it: it frees what it
+ * has. */
 #ifndef COVET_SRC_DB_MARIADB_CHANGES_FEED_H
 #define COVET_SRC_DB_MARIADB_CHANGES_FEED_H
 
@@ -17,8 +17,8 @@ typedef struct cv__binlog_start {
     int64_t heartbeat_ms;
 } cv__binlog_start;
 
-/** Start the thread; it keeps what it needs. Its first block is CV__BLOCK_STARTED, or CV__BLOCK_FAILED. CV_E_NOMEM,
- *  CV_E_SYSTEM. Does not suspend. */
+/** Start the thread; it keeps what it needs. Its first block is CV__BLOCK_STARTED, or CV__BLOCK_FAILED. CV_E_INVALID:
+ * the position is none; CV_E_NOMEM, CV_E_SYSTEM. Does not suspend. */
 CV_CHECKED int cv__binlog_feed_start(cv_ctx *cx, cv__my_shared *shared, const cv__binlog_start *start,
                                      cv__binlog_queue *queue);
 
