@@ -32,6 +32,17 @@ def ask_admin(server, path):
         return refused.code, refused.read().decode()
 
 
+def begin_to_ask(server, path):
+    """Ask for what is not answered before let_go(), in a thread."""
+    asking = threading.Thread(target=lambda: server.get(path, 204))
+    asking.start()
+    return asking
+
+
+def let_go(folder):
+    (folder / 'let-go').touch()
+
+
 def metrics(server):
     """All series as a dictionary: 'name{labels}' to its value."""
     status, text = ask_admin(server, 'metrics')
@@ -105,12 +116,12 @@ def test_liveness_and_readiness(folder):
 
 def test_a_program_that_stops_is_not_ready(folder):
     with odd(folder).serving(ADMIN) as server:
-        asking = threading.Thread(target=lambda: server.ask('GET', '/wait?ms=1500'))
-        asking.start()
+        asking = begin_to_ask(server, '/wait')
         service.wait_until(lambda: metrics(server)['http_server_active_requests'] == 1, 'the request is under way')
         server.process.send_signal(signal.SIGTERM)
         service.wait_until(lambda: ask_admin(server, 'ready')[0] == 503, 'it is not ready any more')
         assert 'it is stopping' in ask_admin(server, 'ready')[1]
+        let_go(folder)
         asking.join()
         assert server.process.wait(service.PATIENCE_S) == 0, server.log()
 
@@ -137,8 +148,10 @@ def test_a_signal_dumps_all_fibers(folder):
 
 def test_who_holds_the_loop_is_named(folder):
     with odd(folder).serving() as server:
-        server.get('/spin?ms=300', 204)
+        asking = begin_to_ask(server, '/spin')
         service.wait_until(lambda: 'held' in server.log(), 'a line of the watchdog')
+        let_go(folder)
+        asking.join()
         assert 'GET /spin' in server.log(), server.log()
 
 
@@ -146,13 +159,13 @@ def test_who_holds_a_worker_is_named_while_it_does(folder):
     with odd(folder).serving(ADMIN) as server:
         if metrics(server)['covet_workers'] == 0:
             raise tap.Skip('requests are answered on the main loop')
-        asking = threading.Thread(target=lambda: server.ask('GET', '/spin?ms=3000'))
-        asking.start()
+        asking = begin_to_ask(server, '/spin')
         service.wait_until(lambda: 'loop held' in server.log(), 'a line of the watchdog')
-        assert asking.is_alive() and 'free again' not in server.log(), server.log()
+        assert 'free again' not in server.log(), server.log()
         assert 'GET /spin' in server.log() and 'odd.c:' in server.log(), server.log()
         assert ask_admin(server, 'live')[0] == 200
         assert 'its loop is held by "GET /spin"' in ask_admin(server, 'fibers')[1]
+        let_go(folder)
         asking.join()
         service.wait_until(lambda: 'free again' in server.log(), 'its end')
         assert server.log().count('loop held') == 1, server.log()

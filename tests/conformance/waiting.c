@@ -1,4 +1,5 @@
 /* Deadlines, cancellation, and the pool. */
+#include "await.h"
 #include "conformance.h"
 
 #define ENDLESS                                                                                                        \
@@ -35,8 +36,7 @@ void case_cancelling_a_fiber_ends_its_statement(suite *s)
 {
     cv_fiber *fiber;
     assert_ok(s->cx, cv_spawn(s->cx, "counter", count_for_ever, NULL, &fiber));
-    while (cv_db_pool_stats(s->db, 0).borrowed == 0)
-        assert_ok(s->cx, cv_yield(s->cx));
+    await_turns(s->cx, cv_db_pool_stats(s->db, 0).borrowed > 0);
     assert_ok(s->cx, cv_sleep_ms(s->cx, 20));
     cv_cancel(fiber);
     assert_int_equal(cv_join(s->cx, fiber, NULL), CV_E_CANCELLED);
@@ -122,8 +122,7 @@ void case_a_cancelled_fiber_leaves_nothing(suite *s)
     cv_fiber *fiber;
     bool counting = false;
     assert_ok(s->cx, cv_spawn(s->cx, "counter", count_in_block, &counting, &fiber));
-    while (!counting)
-        assert_ok(s->cx, cv_yield(s->cx));
+    await_turns(s->cx, counting);
     cv_cancel(fiber);
     assert_error(s, cv_join(s->cx, fiber, NULL), CV_E_CANCELLED);
     assert_int_equal(count(s, "books"), 0);

@@ -3,6 +3,7 @@
 #ifndef COVET_TESTS_DB_POOL_TEST_H
 #define COVET_TESTS_DB_POOL_TEST_H
 
+#include "await.h"
 #include "db/pool/pool.h"
 #include "test.h"
 
@@ -154,8 +155,7 @@ static inline int pool_test_tear_down(void **state)
     pool_test *t = *state;
     if (t->started && !t->pool.closed)
         cv__pool_close(&t->pool, pool_test_drained, &t->drained);
-    while (t->started && !t->drained)
-        assert_ok(t->cx, cv_yield(t->cx));
+    await_turns(t->cx, !t->started || t->drained);
     assert_int_equal(t->engine.closes + (t->engine.connects - t->pool.opened_total), t->engine.connects);
     cv_runtime_free(t->cx);
     return 0;

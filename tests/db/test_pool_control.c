@@ -1,4 +1,5 @@
 /* What operators do with pools, and loans that are taken back: over SQLite in files. */
+#include "await.h"
 #include "db_test.h"
 
 #include "db/db.h"
@@ -135,8 +136,7 @@ static void a_larger_minimum_is_made(void **state)
 {
     db_test *t = *state;
     assert_ok(t->cx, cv_db_resize(t->cx, t->db, 0, 3, 4));
-    while (cv_db_pool_stats(t->db, 0).idle < 3)
-        assert_ok(t->cx, cv_yield(t->cx));
+    await_turns(t->cx, cv_db_pool_stats(t->db, 0).idle >= 3);
 }
 
 /* ---- taken back ---- */
@@ -169,8 +169,7 @@ static void a_transaction_that_is_held_too_long_is_ended(void **state)
     cv_fiber *fiber;
     open_with_forced_return(t);
     assert_ok(t->cx, cv_spawn(t->cx, "holder", hold_writer, &later, &fiber));
-    while (cv_db_pool_stats(t->db, 1).borrowed == 0)
-        assert_ok(t->cx, cv_yield(t->cx));
+    await_turns(t->cx, cv_db_pool_stats(t->db, 1).borrowed > 0);
     assert_ok(t->cx, cv_exec(t->cx, NULL, "INSERT INTO notes VALUES (3, 'mine')")); /* before the holder ends */
     assert_int_equal(later, 0);
     assert_int_equal(cv_join(t->cx, fiber, NULL), CV_E_LOAN_REVOKED);
@@ -188,8 +187,7 @@ static void rows_that_are_held_too_long_end(void **state)
     assert_ok(t->cx, cv_select(t->cx, &rows, "SELECT hex(zeroblob(500)) UNION ALL SELECT 2"));
     assert_int_equal(cv_rows_next(t->cx, rows), 1);
     cv_str text = cv_rows_get(rows, 0).as.text;
-    while (cv_db_pool_stats(t->db, 0).revoked_total == 0)
-        assert_ok(t->cx, cv_sleep_ms(t->cx, 1));
+    await_that(t->cx, cv_db_pool_stats(t->db, 0).revoked_total > 0);
     assert_int_equal(cv_db_pool_stats(t->db, 0).borrowed, 0);
     assert_int_equal(text.len, 1000); /* the row at hand stays readable */
     assert_int_equal(strspn(text.ptr, "0"), 1000);
@@ -222,8 +220,7 @@ static void closing_does_not_mind_what_was_taken_back(void **state)
     cv_rows *rows;
     open_with_forced_return(t);
     assert_ok(t->cx, cv_select(t->cx, &rows, "SELECT 1 UNION ALL SELECT 2"));
-    while (cv_db_pool_stats(t->db, 0).revoked_total == 0)
-        assert_ok(t->cx, cv_sleep_ms(t->cx, 1));
+    await_that(t->cx, cv_db_pool_stats(t->db, 0).revoked_total > 0);
     cv_rows_close(t->cx, rows);
 }
 
@@ -247,8 +244,7 @@ static void a_loan_that_lasts_is_told_with_the_stack_of_its_borrower(void **stat
     assert_ok(cx, cv_db_open(cx, t->url, &(cv_db_options){.leak_threshold_ms = 20}, &db));
     cv_use_db(cx, db);
     assert_ok(cx, cv_select(cx, &rows, "SELECT 42"));
-    while (!lines.len || !strstr(lines.data, "stack"))
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, lines.len && strstr(lines.data, "stack"));
     assert_non_null(strstr(lines.data, "a connection is held for long"));
     assert_non_null(strstr(lines.data, "SELECT 42"));
     assert_non_null(strstr(lines.data, "a_loan_that_lasts_is_told"));

@@ -1,4 +1,5 @@
 /* What a pool remembers and shows: on a simulated clock. */
+#include "await.h"
 #include "pool_test.h"
 
 #include "db/db.h"
@@ -163,6 +164,13 @@ static void a_minute_unlike_the_others_is_noted(void **state)
     assert_int_equal(cv__pool_alert(&t->pool), 1);
 }
 
+static const char *exposed(cv_metrics *metrics, cv_buf *text)
+{
+    cv_buf_clear(text);
+    cv_metrics_expose(metrics, text);
+    return text->data;
+}
+
 static void metrics_have_the_names_of_opentelemetry(void **state)
 {
     (void)state;
@@ -173,11 +181,7 @@ static void metrics_have_the_names_of_opentelemetry(void **state)
     cv_buf_init(&text, 0);
     assert_int_equal(cv_runtime_new(&(cv_runtime_options){.metrics = metrics}, &cx), 0);
     assert_ok(cx, cv_db_open(cx, "sqlite::memory:?pool_name=shop", NULL, &db));
-    for (int i = 0; i < 5000 && !(text.len && strstr(text.data, "state=\"idle\"} 1")); i++) {
-        assert_ok(cx, cv_sleep_ms(cx, 2));
-        cv_buf_clear(&text);
-        cv_metrics_expose(metrics, &text);
-    }
+    await_that(cx, strstr(exposed(metrics, &text), "state=\"idle\"} 1"));
     static const char *const names[] = {
         "db_client_connection_count{db_client_connection_pool_name=\"shop",
         "db_client_connection_idle_max",

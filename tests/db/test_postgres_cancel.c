@@ -1,4 +1,5 @@
 /* Statements that are given up in the middle: seen from the server. */
+#include "await.h"
 #include "postgres_test.h"
 
 #include "db/database.h"
@@ -67,11 +68,7 @@ static bool sleeps(void)
  * nothing is left of one try when the next begins. */
 static void wait_for_the_end(cv_ctx *cx)
 {
-    int64_t start = cv_now_ns(cx);
-    while (sleeps()) {
-        assert_true(ms_since(cx, start) < 60000);
-        assert_ok(cx, cv_sleep_ms(cx, 5));
-    }
+    await_that(cx, !sleeps());
 }
 
 /* The first time the control connection has to be made within the budget, which a busy machine may not do. */
@@ -89,22 +86,26 @@ static uint64_t opened(void)
     return cv_db_pool_stats(shared.db, 0).opened_total;
 }
 
+static bool is_kept_after_a_deadline(cv_ctx *cx)
+{
+    uint64_t before = opened();
+    int64_t start = cv_now_ns(cx);
+    assert_fails(cx, sleep_within(cx, 30), CV_E_TIMEOUT, "answer of PostgreSQL");
+    assert_in_range(ms_since(cx, start), 29, 20000);
+    assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
+    bool kept = opened() == before;
+    wait_for_the_end(cx);
+    return kept;
+}
+
+/* In time, that is: a busy machine may take more than there is for cleaning up. */
 static void a_deadline_cancels_the_statement_and_keeps_the_connection(void **state)
 {
     (void)state;
     cv_ctx *cx = context();
-    have_control(cx);
     int kept = 0;
-    for (int i = 0; i < 50 && kept < 5; i++) { /* a busy machine may take more than the time for cleaning up */
-        uint64_t before = opened();
-        int64_t start = cv_now_ns(cx);
-        assert_fails(cx, sleep_within(cx, 30), CV_E_TIMEOUT, "answer of PostgreSQL");
-        assert_in_range(ms_since(cx, start), 29, 20000);
-        assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
-        kept += opened() == before;
-        wait_for_the_end(cx);
-    }
-    assert_int_equal(kept, 5);
+    have_control(cx);
+    await_that(cx, (kept += is_kept_after_a_deadline(cx)) == 5);
 }
 
 static int sleep_long(cv_ctx *cx, void *arg)
@@ -120,13 +121,11 @@ static void a_cancelled_fiber_cancels_its_statement(void **state)
     cv_fiber *fiber;
     have_control(cx);
     assert_ok(cx, cv_spawn(cx, "sleeper", sleep_long, NULL, &fiber));
-    while (!sleeps())
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, sleeps());
     cv_cancel(fiber);
     assert_int_equal(cv_join(cx, fiber, NULL), CV_E_CANCELLED);
     cv_error_clear(cx);
-    while (sleeps())
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, !sleeps());
     assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
 }
 
@@ -154,24 +153,25 @@ static void a_transaction_whose_statement_was_cancelled_is_rolled_back(void **st
     assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
 }
 
+static bool is_kept_when_rows_are_left(cv_ctx *cx)
+{
+    cv_rows *rows;
+    uint64_t before = opened();
+    assert_ok(cx, cv_select(cx, &rows,
+                            "SELECT i, repeat('x', 20000), pg_sleep(CASE WHEN i > 5 THEN 100 ELSE 0 END)"
+                            " FROM generate_series(1, 6) i"));
+    assert_int_equal(cv_rows_next(cx, rows), 1);
+    cv_rows_close(cx, rows);
+    assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
+    return opened() == before;
+}
+
 static void rows_that_nobody_wants_are_cancelled(void **state)
 {
     (void)state;
     cv_ctx *cx = context();
-    cv_rows *rows;
-    int kept = 0;
     have_control(cx);
-    for (int i = 0; i < 100 && kept == 0; i++) { /* a busy machine may take more than the 50 ms for cleaning up */
-        uint64_t before = opened();
-        assert_ok(cx, cv_select(cx, &rows,
-                                "SELECT i, repeat('x', 20000), pg_sleep(CASE WHEN i > 5 THEN 100 ELSE 0 END)"
-                                " FROM generate_series(1, 6) i"));
-        assert_int_equal(cv_rows_next(cx, rows), 1);
-        cv_rows_close(cx, rows);
-        assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
-        kept += opened() == before;
-    }
-    assert_true(kept > 0);
+    await_that(cx, is_kept_when_rows_are_left(cx));
 }
 
 static int read_within(cv_ctx *cx, cv_rows *rows, int64_t ms)
@@ -196,8 +196,7 @@ static void a_deadline_ends_a_stream(void **state)
                             " FROM generate_series(1, 6) i"));
     assert_fails(cx, read_within(cx, rows, 30), CV_E_TIMEOUT, "");
     cv_rows_close(cx, rows);
-    while (sleeps())
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, !sleeps());
     assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
 }
 
@@ -220,8 +219,7 @@ static void many_deadlines_share_the_control_connection(void **state)
         cv_error_clear(cx);
     }
     assert_int_equal(cv_db_pool_stats(shared.db, 0).borrowed, 0);
-    while (sleeps())
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, !sleeps());
 }
 
 static void a_frozen_server_keeps_nobody(void **state)
@@ -256,20 +254,24 @@ static int quick_read_within(cv_ctx *cx, void *arg)
     return 0;
 }
 
+static size_t shared_up(void)
+{
+    size_t up = 0;
+    cv__pg_sharing_stats(((cv__pg_shared *)shared.db->shared)->sharing, &up, NULL);
+    return up;
+}
+
 static void a_frozen_server_keeps_no_quick_read(void **state)
 {
     (void)state;
     cv_ctx *cx = context();
     cv_fiber *fibers[50];
     static int64_t patience_ms = 20000;
-    size_t up = 0;
-    while (up < 2) {
-        assert_ok(cx, cv_spawn(cx, "reader", quick_read_within, &patience_ms, &fibers[0]));
-        assert_ok(cx, cv_join(cx, fibers[0], NULL));
-        cv__pg_sharing_stats(((cv__pg_shared *)shared.db->shared)->sharing, &up, NULL);
-    }
-    test_server_freeze(&server);
     static int64_t short_ms = 40;
+    assert_ok(cx, cv_spawn(cx, "reader", quick_read_within, &patience_ms, &fibers[0])); /* has them made */
+    assert_ok(cx, cv_join(cx, fibers[0], NULL));
+    await_that(cx, shared_up() == 2);
+    test_server_freeze(&server);
     for (int i = 0; i < 50; i++)
         assert_ok(cx, cv_spawn(cx, "reader", quick_read_within, &short_ms, &fibers[i]));
     int64_t start = cv_now_ns(cx);
@@ -278,10 +280,7 @@ static void a_frozen_server_keeps_no_quick_read(void **state)
         cv_error_clear(cx);
     }
     assert_in_range(ms_since(cx, start), 39, 10000);
-    while (up > 0) { /* the silent connections are given up */
-        assert_ok(cx, cv_sleep_ms(cx, 20));
-        cv__pg_sharing_stats(((cv__pg_shared *)shared.db->shared)->sharing, &up, NULL);
-    }
+    await_that(cx, shared_up() == 0); /* the silent connections are given up */
     test_server_thaw(&server);
     assert_int_equal(scalar(cx, "SELECT 7").as.i64, 7);
 }

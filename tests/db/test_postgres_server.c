@@ -1,5 +1,6 @@
 /* The PostgreSQL driver when the server does not do its part: refusals, deadlines, freezing, killing. On a server of
  * its own. Times are generous: what matters is that no wait is without an end. */
+#include "await.h"
 #include "postgres_test.h"
 
 #include <arpa/inet.h>
@@ -207,8 +208,7 @@ static void a_cancelled_fiber_leaves_its_statement(void **state)
     fixture *f = fixture_of(state);
     cv_fiber *fiber;
     assert_ok(f->cx, cv_spawn(f->cx, "sleeper", sleep_long, NULL, &fiber));
-    while (cv_db_pool_stats(f->db, 0).borrowed == 0)
-        assert_ok(f->cx, cv_yield(f->cx));
+    await_turns(f->cx, cv_db_pool_stats(f->db, 0).borrowed > 0);
     cv_cancel(fiber);
     assert_int_equal(cv_join(f->cx, fiber, NULL), CV_E_CANCELLED);
     cv_error_clear(f->cx);

@@ -1,4 +1,5 @@
 /* Change streams of SQLite: what was committed in this process, in order, until it is acknowledged. */
+#include "await.h"
 #include "changes_test.h"
 #include "db_test.h"
 
@@ -420,8 +421,7 @@ static void a_hundred_thousand_changes_are_all_found_by_readers_that_are_killed(
     }
     for (int kills = 0; kills < 2; kills++) {
         assert_ok(cx, cv_spawn(cx, "reader", read_many, &m, &reader));
-        while (m.found < (kills + 1) * MANY / 4)
-            assert_ok(cx, cv_sleep_ms(cx, 1));
+        await_that(cx, m.found >= (kills + 1) * MANY / 4);
         kill_reader(cx, &m, reader);
     }
     assert_ok(cx, cv_spawn(cx, "reader", read_many, &m, &reader));

@@ -1,4 +1,5 @@
 /* Statements with long steps run on a thread, and the loop goes on. */
+#include "await.h"
 #include "db/sqlite/sqlite.h"
 #include "db_test.h"
 
@@ -154,8 +155,7 @@ static void a_cancelled_fiber_stops_its_statement(void **state)
     work own = {.fn = make_index, .code = 1};
     cv_fiber *fiber;
     assert_ok(cx, cv_spawn(cx, "work", do_work, &own, &fiber));
-    while (cv_db_pool_stats(cv_ctx_db(cx), 1).borrowed == 0)
-        assert_ok(cx, cv_yield(cx));
+    await_turns(cx, cv_db_pool_stats(cv_ctx_db(cx), 1).borrowed > 0);
     cv_cancel(fiber);
     assert_ok(cx, cv_join(cx, fiber, NULL));
     assert_int_equal(own.code, CV_E_CANCELLED);

@@ -1,5 +1,6 @@
 /* The file system below SQLite's connections: what would block the loop is done by a thread, and a fiber may be
  * suspended at every call without harm. */
+#include "await.h"
 #include "db/sqlite/sqlite.h"
 #include "db_test.h"
 #include "rt/rt.h"
@@ -94,8 +95,7 @@ static void outside_of_fibers_it_is_done_here(void **state)
 static int hold_sync(watched_vfs *vfs, watched_call call)
 {
     vfs_test *t = vfs->arg;
-    while (call == WATCHED_SYNC && atomic_load(&t->held))
-        usleep(100);
+    hold_until(call != WATCHED_SYNC || !atomic_load(&t->held));
     return SQLITE_OK;
 }
 
@@ -109,8 +109,7 @@ static void other_fibers_run_and_read_while_one_syncs(void **state)
     t->vfs.before = hold_sync;
     watched_vfs_forget(&t->vfs);
     assert_ok(cx, cv_spawn(cx, "writer", insert_one, NULL, &fiber));
-    while (t->vfs.off_loop[WATCHED_SYNC] == 0)
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, t->vfs.off_loop[WATCHED_SYNC] > 0);
     for (int i = 0; i < 10; i++)
         assert_int_equal(count_of(cx, "SELECT count(*) FROM n WHERE x < 0"), 0);
     cv_cancel(fiber); /* too late: what is being synced will be committed, and is told so */
@@ -144,8 +143,7 @@ static int wait_until_open(void *arg)
 {
     flood *own = arg;
     atomic_fetch_add(&own->inside, 1);
-    while (atomic_load(&own->shut))
-        usleep(100);
+    hold_until(!atomic_load(&own->shut));
     return 0;
 }
 
@@ -163,8 +161,7 @@ static void a_lane_that_refuses_is_done_without(void **state)
     static cv_fiber *fibers[THREADS + QUEUE];
     for (size_t i = 0; i < THREADS + QUEUE; i++) {
         assert_ok(cx, cv_spawn(cx, "flood", offload_flood, &own, &fibers[i]));
-        while (i == THREADS - 1 && atomic_load(&own.inside) < THREADS)
-            assert_ok(cx, cv_sleep_ms(cx, 1));
+        await_that(cx, i != THREADS - 1 || atomic_load(&own.inside) == THREADS);
     }
     assert_ok(cx, cv_yield(cx));
     watched_vfs_forget(&t->vfs);

@@ -1,4 +1,5 @@
 /* Atomic blocks over SQLite, watched from a session of its own where it matters. */
+#include "await.h"
 #include "db_test.h"
 
 #include "base/ctx.h"
@@ -472,8 +473,7 @@ static void a_cancelled_fiber_rolls_back_and_frees_the_writer(void **state)
     cv_ctx *cx = cx_of(state);
     cv_fiber *fiber;
     assert_ok(cx, cv_spawn(cx, "sleeper", sleep_inside, NULL, &fiber));
-    while (other_can_lock(*state) == SQLITE_OK)
-        assert_ok(cx, cv_yield(cx));
+    await_turns(cx, other_can_lock(*state) != SQLITE_OK);
     cv_cancel(fiber);
     assert_int_equal(cv_join(cx, fiber, NULL), CV_E_CANCELLED);
     cv_error_clear(cx);

@@ -1,4 +1,5 @@
 /* The write lane when the disk fails or hangs, and when another process holds the lock. */
+#include "await.h"
 #include "db_test.h"
 
 #include "db/db.h"
@@ -23,8 +24,7 @@ static int meddle(watched_vfs *vfs, watched_call call)
     fault_test *t = vfs->arg;
     if (call != WATCHED_SYNC)
         return SQLITE_OK;
-    while (atomic_load(&t->held))
-        usleep(100);
+    hold_until(!atomic_load(&t->held));
     return atomic_load(&t->syncs_to_fail) > 0 && atomic_fetch_sub(&t->syncs_to_fail, 1) > 0 ? SQLITE_IOERR_FSYNC
                                                                                             : SQLITE_OK;
 }
@@ -173,8 +173,7 @@ static void who_runs_out_of_time_in_a_commit_is_told_that_nobody_knows(void **st
         assert_non_null(strstr(jobs[i].message, "commit"));
     }
     atomic_store(&t->held, false);
-    while (t->db.db->lane.running)
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, !t->db.db->lane.running);
     assert_int_equal(count_of(cx, "SELECT count(*) FROM n"), WRITERS);
 }
 
@@ -187,8 +186,7 @@ static void who_is_cancelled_in_a_commit_that_ends_soon_has_its_result(void **st
     watched_vfs_forget(&t->vfs);
     atomic_store(&t->held, true);
     assert_ok(cx, cv_spawn(cx, "writer", insert_one, &one, &fiber));
-    while (atomic_load(&t->vfs.off_loop[WATCHED_SYNC]) == 0)
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, atomic_load(&t->vfs.off_loop[WATCHED_SYNC]) > 0);
     atomic_store(&t->held, false);
     cv_cancel(fiber);
     assert_ok(cx, cv_join(cx, fiber, NULL));
@@ -207,8 +205,7 @@ static void writes_gather_while_a_commit_is_under_way(void **state)
     watched_vfs_forget(&t->vfs);
     atomic_store(&t->held, true);
     assert_ok(cx, cv_spawn(cx, "writer", insert_one, &first, &fiber));
-    while (atomic_load(&t->vfs.off_loop[WATCHED_SYNC]) == 0)
-        assert_ok(cx, cv_sleep_ms(cx, 1));
+    await_that(cx, atomic_load(&t->vfs.off_loop[WATCHED_SYNC]) > 0);
     number(jobs, 0);
     start_all(cx, insert_one, jobs, fibers);
     assert_ok(cx, cv_yield(cx));

@@ -4,12 +4,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static void pause_shortly(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 2 * 1000 * 1000}, NULL);
-}
 
 /* "scheme://USER@REST" with another user. */
 static void url_of_user(const char *url, const char *scheme, const char *user, char ret_url[FAULT_URL_BYTES])
@@ -163,15 +157,7 @@ static void *mariadb_open(const char *url)
 
 static void *mariadb_try_open(const char *url)
 {
-    char user[64], password[64], host[64], database[128];
-    unsigned port = 0;
-    assert_int_equal(sscanf(url, "mysql://%63[^:]:%63[^@]@%63[^:]:%u/%127s", user, password, host, &port, database), 5);
-    MYSQL *session = mysql_init(NULL);
-    assert_non_null(session);
-    if (mysql_real_connect(session, host, user, password, database, port, NULL, 0))
-        return session;
-    mysql_close(session);
-    return NULL;
+    return test_mariadb_try_open(url);
 }
 
 static const char *mariadb_run(void *session, const char *sql)
@@ -186,17 +172,9 @@ static void mariadb_close(void *session)
 
 static void mariadb_end_others(void *session)
 {
-    char sql[64], id[32];
-    for (;;) {
-        snprintf(id, sizeof id, "%s",
-                 test_mariadb_run(session, "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND "
-                                           "id <> CONNECTION_ID() LIMIT 1"));
-        if (!*id)
-            return;
-        snprintf(sql, sizeof sql, "KILL CONNECTION %s", id);
-        (void)mysql_query(session, sql); /* it may be gone already */
-        pause_shortly();
-    }
+    char database[128];
+    snprintf(database, sizeof database, "%s", test_mariadb_run(session, "SELECT DATABASE()"));
+    test_mariadb_end_sessions(session, database);
 }
 
 static void mariadb_create_few(const char *url, char ret_url[FAULT_URL_BYTES])

@@ -1,4 +1,5 @@
 /* The pool before a server that is slow to accept, closes what is idle, or answers no more. */
+#include "await.h"
 #include "fault_test.h"
 
 #include "db/pool/pool.h"
@@ -46,8 +47,7 @@ static void read_with_many(fault_test *t)
 
 static void wait_for_connects(fault_test *t)
 {
-    while (cv_db_pool_stats(t->db, 0).connecting > 0)
-        assert_ok(t->cx, cv_sleep_ms(t->cx, 5));
+    await_that(t->cx, cv_db_pool_stats(t->db, 0).connecting == 0);
 }
 
 static void fifty_short_queries_at_once_make_few_connections(void **state)

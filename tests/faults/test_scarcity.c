@@ -1,5 +1,6 @@
 /* What there is not enough of: space on disks, connections, memory for a huge row, answers of a resolver, and room for
  * two transactions in one row. Each has its class, a message that helps, and an end. */
+#include "await.h"
 #include "fault_test.h"
 
 #include <covet/lane.h>
@@ -313,8 +314,7 @@ static void an_account_at_its_limit_is_served_with_the_connections_there_are(voi
     assert_true(cv_db_pool_stats(db, 0).open <= FAULT_FEW);
     cv_use_db(test.cx, former);
     cv_db_close(test.cx, db);
-    while (strcmp(fault_watch(&test, test.engine->count_few), "0") != 0)
-        assert_ok(test.cx, cv_sleep_ms(test.cx, 2));
+    await_that(test.cx, strcmp(fault_watch(&test, test.engine->count_few), "0") == 0);
 
     void *all[FAULT_FEW];
     for (size_t i = 0; i < FAULT_FEW; i++)

@@ -1,3 +1,4 @@
+#include "await.h"
 #include "client.h"
 #include "folder.h"
 
@@ -557,11 +558,7 @@ static void test_a_client_that_leaves_leaves_nothing_open(void **state)
     client *c = begin_slowly(w);
     assert_int_equal(count_open(w), 1);
     client_close(c);
-    CV_WITHIN(w->f.cx, CLIENT_PATIENCE_MS)
-    {
-        while (count_open(w))
-            assert_ok(w->f.cx, cv_yield(w->f.cx));
-    }
+    await_turns(w->f.cx, count_open(w) == 0);
 }
 
 int main(void)

@@ -1,3 +1,4 @@
+#include "await.h"
 #include "client.h"
 
 static int hello(cv_ctx *cx, cv_request *req, cv_response *res)
@@ -137,11 +138,7 @@ static void test_a_client_that_does_not_read_is_cut(void **state)
     fixture_start(&w->f, (cv_server_options){.write_timeout_ms = 30});
     client *c = client_open_sized(&w->f, 4096);
     client_send(c, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
-    CV_WITHIN(w->f.cx, CLIENT_PATIENCE_MS)
-    {
-        while (!w->result)
-            assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 1));
-    }
+    await_that(w->f.cx, w->result);
     assert_int_equal(w->result, CV_E_TIMEOUT);
     client_close(c);
 }
@@ -174,11 +171,7 @@ static void test_a_client_that_leaves_ends_the_stream(void **state)
     client_send(c, "GET /endless HTTP/1.1\r\nHost: a\r\n\r\n");
     client_read_until(c, "\r\n\r\n");
     client_close(c);
-    CV_WITHIN(w->f.cx, CLIENT_PATIENCE_MS)
-    {
-        while (!w->result)
-            assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 1));
-    }
+    await_that(w->f.cx, w->result);
     assert_true(w->result == CV_E_CONNECTION_LOST || w->result == CV_E_CANCELLED);
 }
 

@@ -1,4 +1,5 @@
 /* Listeners: addresses, unix sockets, sockets that are there already, and who may come in. */
+#include "await.h"
 #include "client.h"
 #include "folder.h"
 
@@ -440,8 +441,7 @@ static void test_connections_of_an_address_beyond_its_limit_are_closed(void **st
     expect_end(connect_v4(w));
     assert_int_equal(cv_server_get_stats(w->servers[0]).connections_refused, 1);
     client_close(first);
-    while (w->listener->connections > 1)
-        assert_ok(w->f.cx, cv_yield(w->f.cx));
+    await_turns(w->f.cx, w->listener->connections <= 1);
     ask_and_close(connect_v4(w));
     client_close(second);
 }
@@ -557,8 +557,7 @@ static cv_fiber *begin_stop(world *w)
 
 static void wait_for_connections(world *w, size_t count)
 {
-    while (cv_server_get_stats(w->servers[0]).connections_open < count)
-        assert_ok(w->f.cx, cv_yield(w->f.cx));
+    await_turns(w->f.cx, cv_server_get_stats(w->servers[0]).connections_open >= count);
 }
 
 static void test_a_connection_may_still_ask_its_first_question(void **state)
@@ -586,8 +585,7 @@ static void test_patience_can_be_ended(void **state)
     serve(w, 1);
     client *busy = connect_v4(w);
     client_send(busy, "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
-    while (w->inside == 0)
-        assert_ok(w->f.cx, cv_yield(w->f.cx));
+    await_turns(w->f.cx, w->inside > 0);
     cv__server_cut(w->servers[0]); /* not stopping: no effect */
     cv_fiber *stopper = begin_stop(w);
     cv__server_cut(w->servers[0]);

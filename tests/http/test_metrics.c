@@ -1,4 +1,5 @@
 /* What a server tells of itself, and what a dump tells of its requests. */
+#include "await.h"
 #include "client.h"
 #include "promtool.h"
 
@@ -108,9 +109,7 @@ static void expect_soon(world *w, const char *line)
 {
     char wanted[512];
     snprintf(wanted, sizeof wanted, "\n%s\n", line);
-    for (int left = 500; left > 0 && !strstr(exposition(w), wanted); left--)
-        assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 10));
-    expect(w, line);
+    await_that(w->f.cx, strstr(exposition(w), wanted));
 }
 
 static void requests_are_counted_by_route_method_and_status(void **state)
@@ -221,8 +220,7 @@ static void a_dump_shows_the_request_of_a_fiber(void **state)
     world *w = *state;
     client *c = client_open(&w->f);
     client_send(c, "GET /wait/for%20me HTTP/1.1\r\nHost: a\r\n\r\n");
-    while (!w->inside)
-        assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 1));
+    await_that(w->f.cx, w->inside);
     cv_buf out;
     cv_buf_init_arena(&out, cv_ctx_arena(w->f.cx), 0);
     assert_ok(w->f.cx, cv_fibers_dump(w->f.cx, &out));

@@ -1,4 +1,5 @@
 /* What happens between reading and writing: batches, order, and what a plain request costs. */
+#include "await.h"
 #include "wire.h"
 
 #include <covet/sync.h>
@@ -436,8 +437,7 @@ static void a_long_batch_lets_others_run(void **state)
     start(w, (cv_server_options){0});
     assert_ok(w->cx, cv_spawn(w->cx, "other", count_turns, w, NULL));
     wire_send(&w->wire, GET("/computes") GET("/computes") GET("/computes") GET("/computes"));
-    while (count(w->wire.out, "HTTP/1.1 204") < 4)
-        assert_ok(w->cx, cv_yield(w->cx));
+    await_turns(w->cx, count(w->wire.out, "HTTP/1.1 204") == 4);
     for (int i = 1; i < 4; i++)
         assert_true(w->seen[i] > w->seen[i - 1]);
     w->turns = -1;

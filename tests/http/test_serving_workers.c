@@ -1,4 +1,5 @@
 /* Servers in workers on one listener: real threads, blocking clients. */
+#include "await.h"
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -35,8 +36,7 @@ static int hold(cv_ctx *cx, cv_request *req, cv_response *res)
 {
     world *w = cv_request_route_arg(req);
     w->held++;
-    while (!w->open)
-        sched_yield();
+    hold_until(w->open);
     return cv_reply_text(cx, res, 200, "text/plain", CV_STR("held"));
 }
 
@@ -131,8 +131,7 @@ static void test_one_that_is_held_does_not_hold_the_other(void **state)
     world *w = *state;
     begin(w, (cv_listener_options){0});
     int holder = ask(w, "/hold");
-    while (w->held == 0)
-        sched_yield();
+    await_blocked(w->held > 0);
     int clients[64], answered = 0;
     for (int i = 0; i < 64; i++)
         clients[i] = ask(w, "/");

@@ -1,3 +1,4 @@
+#include "await.h"
 #include "client.h"
 
 static int counts(cv_ctx *cx, cv_request *req, cv_response *res)
@@ -164,11 +165,7 @@ static void expect_cut(world *w, const char *request, const char *logged)
     client_read_to_end(c);
     assert_null(strstr(c->data, "0\r\n\r\n"));
     assert_true(c->was_reset);
-    CV_WITHIN(w->f.cx, CLIENT_PATIENCE_MS)
-    {
-        while (!strstr(w->f.logged, logged))
-            assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 1));
-    }
+    await_that(w->f.cx, strstr(w->f.logged, logged));
     client_close(c);
 }
 

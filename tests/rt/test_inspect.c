@@ -1,4 +1,5 @@
 /* Looking at fibers: their stacks, and the dump. */
+#include "await.h"
 #include "rt/inspect.h"
 #include "rt/watch.h"
 #include "rt_test.h"
@@ -366,8 +367,7 @@ static void workers_are_part_of_the_dump(void **state)
     assert_int_equal(cv_runtime_new(NULL, &cx), 0);
     cv_workers_options options = {.count = 2, .start = start_crew, .arg = &crew};
     assert_ok(cx, cv_workers_start(cx, &options, &workers));
-    while (atomic_load(&crew.waiting) < 2 || cv__workers_held_ms(workers, NULL, NULL) == 0)
-        assert_ok(cx, cv_sleep_ms(cx, 10));
+    await_that(cx, atomic_load(&crew.waiting) == 2 && cv__workers_held_ms(workers, NULL, NULL) > 0);
     assert_ok(cx, cv_sleep_ms(cx, 100));
     char *text = dump(cx);
     expect(text, "main: ");

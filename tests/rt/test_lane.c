@@ -1,4 +1,5 @@
 /* Lanes: work off the loop, its bounds, and who frees its argument. */
+#include "await.h"
 #include "rt_test.h"
 
 #include "rt/wait.h"
@@ -37,7 +38,6 @@ static int pass(void *arg)
     struct gate *gate = arg;
     pthread_mutex_lock(&gate->mutex);
     gate->inside++;
-    pthread_cond_broadcast(&gate->changed);
     while (!gate->open)
         pthread_cond_wait(&gate->changed, &gate->mutex);
     gate->runs++;
@@ -45,12 +45,17 @@ static int pass(void *arg)
     return 0;
 }
 
-static void await_inside(struct gate *gate, int count)
+static int gate_inside(struct gate *gate)
 {
     pthread_mutex_lock(&gate->mutex);
-    while (gate->inside < count)
-        pthread_cond_wait(&gate->changed, &gate->mutex);
+    int inside = gate->inside;
     pthread_mutex_unlock(&gate->mutex);
+    return inside;
+}
+
+static void await_inside(struct gate *gate, int count)
+{
+    await_blocked(gate_inside(gate) >= count);
 }
 
 static void count_disposed(void *arg)
@@ -177,8 +182,7 @@ static void abandoned_work_under_way_is_disposed_of_when_it_ends(void **state)
     assert_fails(cx, cv_join(cx, fiber, NULL), CV_E_CANCELLED, "could not wait for a lane");
     assert_int_equal(shut.disposed, 0);
     open_gate(&shut);
-    while (shut.disposed == 0)
-        assert_ok(cx, cv_yield(cx));
+    await_turns(cx, shut.disposed > 0);
     assert_int_equal(shut.runs, 1);
 }
 

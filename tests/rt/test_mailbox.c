@@ -1,4 +1,5 @@
 /* Mailboxes: what reaches the runtime of another thread, in which order, and what is lost. */
+#include "await.h"
 #include "rt/mailbox.h"
 #include "rt_test.h"
 
@@ -61,8 +62,7 @@ static void *send_parcels(void *arg)
 
 static void wait_for_length(cv_ctx *cx, const struct history *history, size_t length)
 {
-    while (history->length < length)
-        assert_ok(cx, cv_yield(cx));
+    await_turns(cx, history->length >= length);
 }
 
 static void messages_of_a_thread_arrive_in_order(void **state)

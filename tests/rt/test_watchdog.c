@@ -1,4 +1,5 @@
 /* Watching another thread's loop while it is held. */
+#include "await.h"
 #include "rt/watchdog.h"
 #include "rt_test.h"
 
@@ -96,11 +97,7 @@ static void end(world *w)
 
 static void wait_for_line(world *w, const char *part)
 {
-    for (int left = 4000; !strstr(w->lines, part); left--) {
-        if (left == 0)
-            fail_msg("\"%s\" is not in: %s", part, w->lines);
-        assert_ok(w->cx, cv_sleep_ms(w->cx, 5));
-    }
+    await_that(w->cx, strstr(w->lines, part));
 }
 
 static atomic_bool is_free; /* ends what holds the loop */
@@ -116,8 +113,7 @@ __attribute__((noinline)) static int spin_until_free(cv_ctx *cx, void *arg)
 static int block_until_free(cv_ctx *cx, void *arg)
 {
     (void)cx, (void)arg;
-    while (!atomic_load(&is_free))
-        nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+    hold_until(atomic_load(&is_free));
     return 0;
 }
 
@@ -275,11 +271,9 @@ static void a_thread_walks_its_own_stack(void **state)
     atomic_bool ready = false;
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, run_spinning, &ready), 0);
-    while (!atomic_load(&ready))
-        sched_yield();
+    await_blocked(atomic_load(&ready));
     cv__capture_ask(thread, &capture);
-    while (atomic_load(&capture.state) != CV__CAPTURE_DONE)
-        sched_yield();
+    await_blocked(atomic_load(&capture.state) == CV__CAPTURE_DONE);
     atomic_store(&stop_spinning, true);
     pthread_join(thread, NULL);
     cv_buf out;

@@ -1,4 +1,5 @@
 /* Workers: their threads, how they start and stop, and how all of them are asked. */
+#include "await.h"
 #include "rt_test.h"
 
 #include <assert.h>
@@ -188,8 +189,7 @@ static int hang(cv_ctx *main, size_t index)
 {
     (void)main;
     (void)index;
-    while (!released)
-        sched_yield();
+    hold_until(released);
     return 0;
 }
 
@@ -215,8 +215,7 @@ static void worker_that_does_not_come_back_is_named_and_left_behind(void **state
     }
     assert_false(came_back);
     released = true;
-    while (!came_back)
-        sched_yield();
+    await_blocked(came_back);
 }
 
 static int start_forever(cv_ctx *cx, void *arg)
@@ -327,8 +326,7 @@ static int hold_loop(cv_ctx *cx, void *arg)
     struct trace *trace = arg;
     (void)cx;
     trace->held = true;
-    while (!trace->gate)
-        sched_yield();
+    hold_until(trace->gate);
     return 0;
 }
 
@@ -343,8 +341,7 @@ static void silent_worker_is_named_with_the_fiber_that_holds_its_loop(void **sta
     struct trace trace = {0};
     cv_workers *workers = start(cx, &trace, 2);
     assert_ok(cx, cv_workers_each(cx, workers, hold_first, &trace, NULL));
-    while (!trace.held)
-        sched_yield();
+    await_blocked(trace.held);
     CV_WITHIN(cx, 30)
     {
         assert_fails(cx, cv_workers_each(cx, workers, ask, &trace, dispose), CV_E_TIMEOUT,
@@ -353,8 +350,7 @@ static void silent_worker_is_named_with_the_fiber_that_holds_its_loop(void **sta
     assert_int_equal(trace.disposed, 0);
     trace.gate = true;
     assert_ok(cx, cv_workers_each(cx, workers, ask, &trace, NULL));
-    while (trace.disposed == 0)
-        assert_ok(cx, cv_yield(cx));
+    await_turns(cx, trace.disposed > 0);
     cv_workers_stop(cx, workers);
     assert_int_equal(trace.disposed, 1);
 }

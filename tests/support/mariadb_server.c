@@ -1,7 +1,7 @@
 #include "mariadb_server.h"
+#include "await.h"
 #include "test.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,8 +10,7 @@
 
 /* --- databases and sessions --- */
 
-/* Connect; NULL when the server refuses. */
-static MYSQL *connect_to(const char *url)
+MYSQL *test_mariadb_try_open(const char *url)
 {
     char user[64], password[64], host[64], database[128];
     unsigned port = 0, timeout_s = 20;
@@ -30,7 +29,7 @@ static MYSQL *connect_to(const char *url)
 
 MYSQL *test_mariadb_open(const char *url)
 {
-    MYSQL *session = connect_to(url);
+    MYSQL *session = test_mariadb_try_open(url);
     if (!session)
         fail_msg("a watching session cannot connect to \"%s\"", url);
     return session;
@@ -83,20 +82,24 @@ bool test_mariadb_create(const char *name, char url[TEST_MARIADB_URL_BYTES])
     return true;
 }
 
-/* A transaction that somebody left open must not keep the database from being dropped. */
-static void end_sessions(MYSQL *admin, const char *database)
+/* Kill one of them, which takes its time; false when there is none. */
+static bool end_one_session(MYSQL *session, const char *database)
 {
     char sql[256];
-    for (;;) {
-        snprintf(sql, sizeof sql,
-                 "SELECT id FROM information_schema.processlist WHERE db = '%s' AND id <> CONNECTION_ID()", database);
-        const char *id = test_mariadb_run(admin, sql);
-        if (!*id)
-            return;
-        snprintf(sql, sizeof sql, "KILL CONNECTION %.20s", id);
-        mysql_query(admin, sql);
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    }
+    snprintf(sql, sizeof sql,
+             "SELECT id FROM information_schema.processlist WHERE db = '%s' AND id <> CONNECTION_ID() LIMIT 1",
+             database);
+    const char *id = test_mariadb_run(session, sql);
+    if (!*id)
+        return false;
+    snprintf(sql, sizeof sql, "KILL CONNECTION %.20s", id);
+    (void)mysql_query(session, sql); /* it may be gone already */
+    return true;
+}
+
+void test_mariadb_end_sessions(MYSQL *session, const char *database)
+{
+    await_blocked(!end_one_session(session, database));
 }
 
 void test_mariadb_drop(const char *url)
@@ -104,7 +107,7 @@ void test_mariadb_drop(const char *url)
     char sql[256];
     const char *database = strrchr(url, '/') + 1;
     MYSQL *session = test_mariadb_admin();
-    end_sessions(session, database);
+    test_mariadb_end_sessions(session, database); /* a transaction left open would keep it from being dropped */
     snprintf(sql, sizeof sql, "DROP DATABASE IF EXISTS `%s`", database);
     test_mariadb_run(session, sql);
     test_mariadb_close(session);
@@ -222,8 +225,7 @@ bool test_mariadb_server_create(test_mariadb *server)
 
 static void reap(test_mariadb *server)
 {
-    while (waitpid(server->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    test_process_reap(server->pid);
     server->pid = 0;
 }
 

@@ -20,11 +20,15 @@ void test_mariadb_drop(const char *url);
 /** A session that knows nothing of the code under test. The URL is as the functions here and tools/servers write it:
  *  mysql://USER:PASSWORD@127.0.0.1:PORT/DATABASE */
 MYSQL *test_mariadb_open(const char *url);
+/** The same; NULL when the server refuses. */
+MYSQL *test_mariadb_try_open(const char *url);
 /** One of the user "admin", who may do everything, on the shared server. */
 MYSQL *test_mariadb_admin(void);
 /** Run one statement; the first cell of the result, "" without rows. Valid until the next call. */
 const char *test_mariadb_run(MYSQL *session, const char *sql);
 void test_mariadb_close(MYSQL *session);
+/** Kill all other sessions that are in a database, and wait until they are gone. */
+void test_mariadb_end_sessions(MYSQL *session, const char *database);
 
 typedef struct test_mariadb {
     char folder[TEST_FOLDER_BYTES]; /* "data", "tmp", "sock", "pid" and "error.log" lie here */

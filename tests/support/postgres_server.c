@@ -1,11 +1,11 @@
 #include "postgres_server.h"
+#include "await.h"
 #include "server_process.h"
 #include "test.h"
 
 #include <dirent.h>
 #include <glob.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 /* --- databases and sessions --- */
@@ -141,23 +141,24 @@ void test_server_start(test_server *server)
     assert_int_equal(rc, 0);
 }
 
+static bool refuses_everybody(const test_server *server)
+{
+    char url[TEST_URL_BYTES];
+    test_server_url(server, "app", url);
+    PGconn *session = PQconnectdb(url);
+    bool refuses = strstr(PQerrorMessage(session), "not accepting connections") != NULL;
+    PQfinish(session);
+    return refuses;
+}
+
 void test_server_start_closed(test_server *server)
 {
-    char options[512], url[TEST_URL_BYTES];
+    char options[512];
     const char *const start[] = {"pg_ctl", "-D", "data", "-l", "log", "-W", "-o", options, "start", NULL};
     snprintf(options, sizeof options, "-p %d -k %s/sock -c listen_addresses=127.0.0.1 -c max_connections=30",
              server->port, server->folder);
     assert_int_equal(run(server, "pg_ctl", start), 0);
-    test_server_url(server, "app", url);
-    bool refuses = false;
-    for (int attempt = 0; attempt < 6000 && !refuses; attempt++) {
-        PGconn *session = PQconnectdb(url);
-        refuses = strstr(PQerrorMessage(session), "not accepting connections") != NULL;
-        PQfinish(session);
-        if (!refuses)
-            nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    assert_true(refuses);
+    await_blocked(refuses_everybody(server));
 }
 
 void test_server_stop(test_server *server)
@@ -173,25 +174,25 @@ void test_server_write(const test_server *server, const char *name, const char *
     test_server_file(server->folder, in_data, text);
 }
 
-/* The moment at which the server last read its settings, as it tells a session. */
-static void ask_load_time(const test_server *server, char ret_time[64])
+/* The moment at which the server last read its settings, as it tells a session; until the next call. */
+static const char *load_time(const test_server *server)
 {
+    static char told[64];
     char url[TEST_URL_BYTES];
     snprintf(url, sizeof url, "postgres:///app?host=%s/sock&port=%d&user=app", server->folder, server->port);
     PGconn *session = test_session_open(url);
-    snprintf(ret_time, 64, "%s", test_session_run(session, "SELECT pg_conf_load_time()"));
+    snprintf(told, sizeof told, "%s", test_session_run(session, "SELECT pg_conf_load_time()"));
     PQfinish(session);
+    return told;
 }
 
 void test_server_reload(test_server *server)
 {
     const char *const reload[] = {"pg_ctl", "-D", "data", "reload", NULL};
-    char before[64], after[64];
-    ask_load_time(server, before);
+    char before[64];
+    snprintf(before, sizeof before, "%s", load_time(server));
     assert_int_equal(run(server, "pg_ctl", reload), 0);
-    do
-        ask_load_time(server, after);
-    while (strcmp(before, after) == 0);
+    await_blocked(strcmp(before, load_time(server)) != 0);
 }
 
 void test_server_replicate(const test_server *primary, test_server *replica)

@@ -1,8 +1,8 @@
 #include "server_process.h"
+#include "await.h"
 #include "test.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* --- folders --- */
@@ -120,12 +119,11 @@ pid_t test_server_spawn(const char *folder, const char *path, const char *const 
 
 int test_server_program(const char *folder, const char *path, const char *const arguments[])
 {
-    int status = -1;
     pid_t pid = fork();
     if (pid == 0)
         become_program(folder, path, arguments, "/dev/null");
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    assert_true(pid > 0);
+    int status = test_process_reap(pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -171,8 +169,14 @@ bool test_process_is_running(pid_t pid)
     return name_end && name_end[1] && name_end[2] != 'Z' && name_end[2] != 'X';
 }
 
+int test_process_reap(pid_t pid)
+{
+    int status = -1;
+    await_blocked(waitpid(pid, &status, WNOHANG) != 0);
+    return status;
+}
+
 void test_process_await_end(pid_t pid)
 {
-    while (test_process_is_running(pid))
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    await_blocked(!test_process_is_running(pid));
 }

@@ -23,7 +23,7 @@ int test_server_port(void);
 
 /** Run a program in the folder as the servers' user, which is nobody when this is root, to its end; its exit status. */
 int test_server_program(const char *folder, const char *path, const char *const arguments[]);
-/** Start one that goes on; its process. Its output goes to the file "out" of the folder. Reap it with waitpid(). */
+/** Start one that goes on; its process, to be reaped. Its output goes to the file "out" of the folder. */
 pid_t test_server_spawn(const char *folder, const char *path, const char *const arguments[]);
 
 /** The number that a file of the folder begins with; 0: none. */
@@ -31,6 +31,8 @@ pid_t test_server_pid(const char *folder, const char *name);
 pid_t test_process_parent(pid_t pid);
 /** Whether it exists and is no zombie. */
 bool test_process_is_running(pid_t pid);
+/** Wait until a child has ended, and reap it; its status as waitpid() has it. */
+int test_process_reap(pid_t pid);
 /** Wait until a process that may be nobody's child here has ended. */
 void test_process_await_end(pid_t pid);
 

@@ -1,5 +1,6 @@
 /* The fault proxy in front of a server that echoes: each rule, seen from a plain client. Both work with blocking
  * sockets, the server in threads of its own. */
+#include "await.h"
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -393,8 +394,7 @@ static void a_stall_of_one_way_lets_the_other_pass(void **state)
     send_message(f.fd, 'B', "");
     assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 0, 1));
     send_message(f.fd, 'C', ""); /* reaches the server */
-    while (stats_of(&f).from_client < 4)
-        assert_ok(f.cx, cv_sleep_ms(f.cx, 1));
+    await_that(f.cx, stats_of(&f).from_client >= 4);
     expect_nothing(f.fd);
     end(&f);
 }
@@ -408,8 +408,7 @@ static void the_connection_of_a_client_that_gives_up_is_ended(void **state)
     send_bytes(f.fd, "x", 1);
     assert_ok(f.cx, cv_fault_proxy_wait(f.cx, f.proxy, 0, 1));
     close(f.fd);
-    while (atomic_load(&f.echo.open) > 0 || stats_of(&f).open > 0)
-        assert_ok(f.cx, cv_sleep_ms(f.cx, 1));
+    await_that(f.cx, atomic_load(&f.echo.open) == 0 && stats_of(&f).open == 0);
     f.fd = try_connect(cv_fault_proxy_port(f.proxy));
     end(&f);
 }

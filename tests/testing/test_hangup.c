@@ -2,6 +2,7 @@
  * connection is free. And a request's deadline reaches its query. Over the simulated network, with the real clock and
  * server. */
 #include "../db/postgres_test.h"
+#include "await.h"
 
 #include "base/ctx.h"
 #include <covet/testing.h>
@@ -96,9 +97,7 @@ static const char *sleeping(const world *w)
 
 static void wait_until_sleeping(const world *w, const char *count)
 {
-    for (int i = 0; i < 2000 && strcmp(sleeping(w), count) != 0; i++)
-        assert_ok(w->f.cx, cv_sleep_ms(w->f.cx, 10));
-    assert_string_equal(sleeping(w), count);
+    await_that(w->f.cx, strcmp(sleeping(w), count) == 0);
 }
 
 static void assert_all_is_free(const world *w)

@@ -1,4 +1,5 @@
 /* Access logs, read from the pipe or file that they were written to. */
+#include "await.h"
 #include "middleware_test.h"
 
 #include <covet/json.h>
@@ -51,11 +52,7 @@ static const char *read_log(world *w, int fd)
 {
     static char got[65536];
     ssize_t len = -1;
-    for (int i = 0; i < 1000 && len < 1; i++) {
-        assert_ok(w->cx, cv_sleep_ms(w->cx, 1));
-        len = read(fd, got, sizeof got - 1);
-    }
-    assert_true(len > 0);
+    await_that(w->cx, (len = read(fd, got, sizeof got - 1)) > 0);
     got[len] = '\0';
     return got;
 }
