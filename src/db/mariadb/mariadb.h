@@ -12,6 +12,7 @@
 
 #include "db/db_driver.h"
 #include "db/server/hosts.h"
+#include "db/server/tx_sql.h"
 #include "rt/wait.h"
 #include <mysql.h>
 #include <stdatomic.h>
@@ -82,9 +83,8 @@ struct cv__my_conn {
     bool begins;
     const char *isolation; /* of the transaction that is to begin: "SERIALIZABLE"; NULL: the session's */
     bool begins_read_only;
-    char *gid;                 /* of a transaction of XA, from its beginning to its end; or NULL */
-    int levels;                /* savepoints that were asked for; their numbers go from 1 up to this */
-    int sent_levels;           /* those that the server has */
+    char *gid; /* of a transaction of XA, from its beginning to its end; or NULL */
+    cv__savepoints savepoints;
     cv_link cursors;           /* all that are open */
     cv__my_cursor *live;       /* the one whose rows are still on the wire, or NULL */
     size_t kept_bytes;         /* rows of cursors in memory */

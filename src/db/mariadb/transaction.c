@@ -4,7 +4,6 @@
  * START TRANSACTION and SAVEPOINT are only noted, and sent before the first statement behind them: a block without
  * statements costs nothing. */
 #include "db/mariadb/mariadb.h"
-#include "db/server/tx_sql.h"
 
 #include <covet/fiber.h>
 
@@ -19,7 +18,7 @@ int cv__my_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
     conn->begins = true;
     conn->isolation = cv__isolation_sql(options->isolation);
     conn->begins_read_only = options->read_only;
-    conn->levels = conn->sent_levels = 0;
+    conn->savepoints = (cv__savepoints){0};
     base->in_transaction = true;
     return 0;
 }
@@ -45,11 +44,11 @@ int cv__my_send_pending(cv_ctx *cx, cv__my_conn *conn)
 {
     if (conn->begins)
         CV_TRY(send_begin(cx, conn));
-    while (conn->sent_levels < conn->levels) {
+    while (conn->savepoints.sent < conn->savepoints.levels) {
         char sql[CV__SAVEPOINT_SQL_BYTES];
-        cv__savepoint_sql("SAVEPOINT", conn->sent_levels + 1, sql);
+        cv__savepoint_sql("SAVEPOINT", conn->savepoints.sent + 1, sql);
         CV_TRY(cv__my_command(cx, conn, sql));
-        conn->sent_levels++;
+        conn->savepoints.sent++;
     }
     return 0;
 }
@@ -62,7 +61,7 @@ static bool forget_unsent(cv__my_conn *conn)
         conn->base.in_transaction = false;
     conn->begins = false;
     conn->isolation = NULL;
-    conn->levels = conn->sent_levels = 0;
+    conn->savepoints = (cv__savepoints){0};
     if (unsent)
         cv__my_xa_forget(conn);
     return unsent;
@@ -115,7 +114,7 @@ int cv__my_rollback(cv_ctx *cx, cv__conn *base)
 int cv__my_savepoint(cv_ctx *cx, cv__conn *base, int level)
 {
     (void)cx;
-    cv__my_conn_of(base)->levels = level;
+    cv__my_conn_of(base)->savepoints.levels = level;
     return 0;
 }
 
@@ -127,29 +126,18 @@ static int savepoint_command(cv_ctx *cx, cv__my_conn *conn, const char *command,
     return cv__my_command(cx, conn, sql);
 }
 
-/* Those inside this one are gone on the server, too. */
-static void savepoints_end_at(cv__my_conn *conn, int level)
-{
-    conn->levels = level;
-    if (conn->sent_levels > level)
-        conn->sent_levels = level;
-}
-
 int cv__my_release(cv_ctx *cx, cv__conn *base, int level)
 {
     cv__my_conn *conn = cv__my_conn_of(base);
-    bool sent = level <= conn->sent_levels;
-    savepoints_end_at(conn, level - 1);
-    return sent ? savepoint_command(cx, conn, "RELEASE SAVEPOINT", level) : 0;
+    return cv__savepoints_release(&conn->savepoints, level) ? savepoint_command(cx, conn, "RELEASE SAVEPOINT", level)
+                                                            : 0;
 }
 
 /* A cursor that is live now was opened after a savepoint that the server has: sending it needed the wire, too. */
 int cv__my_rollback_to(cv_ctx *cx, cv__conn *base, int level)
 {
     cv__my_conn *conn = cv__my_conn_of(base);
-    bool sent = level <= conn->sent_levels;
-    savepoints_end_at(conn, level);
-    if (!sent)
+    if (!cv__savepoints_rollback_to(&conn->savepoints, level))
         return 0;
     if (conn->live && !base->broken)
         CV_TRY(cv__my_drop_rows(cx, conn));

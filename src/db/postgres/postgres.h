@@ -9,6 +9,7 @@
 
 #include "db/db_driver.h"
 #include "db/server/hosts.h"
+#include "db/server/tx_sql.h"
 #include "db/statement_cache.h"
 #include "rt/wait.h"
 #include <libpq-fe.h>
@@ -79,9 +80,8 @@ typedef struct cv__pg_conn {
     cv_buf stale;   /* DEALLOCATE commands of statements that left the cache */
     size_t stale_count;
     /* A transaction is begun, and nested, on the server with its first statement; until then: */
-    char begin[96];      /* the command, or "" */
-    int levels;          /* savepoints that were asked for; their numbers go from 1 up to this */
-    int sent_levels;     /* those that the server has */
+    char begin[96]; /* the command, or "" */
+    cv__savepoints savepoints;
     bool pipelined;      /* the statement under way travels with others before it: its end is that of the pipeline */
     cv_link cursors;     /* all that are open */
     cv__pg_cursor *live; /* the one whose rows are still on the wire, or NULL */

@@ -3,7 +3,6 @@
  * BEGIN and SAVEPOINT are only noted: they travel in one flush with the first statement behind them, so that they cost
  * no round trip, and a block without statements costs nothing. */
 #include "db/postgres/postgres.h"
-#include "db/server/tx_sql.h"
 
 int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 {
@@ -17,14 +16,14 @@ int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
     snprintf(conn->begin, sizeof conn->begin, "BEGIN%s%s%s%s", isolation ? " ISOLATION LEVEL " : "",
              isolation ? isolation : "", options->read_only ? " READ ONLY" : "",
              options->deferrable ? " DEFERRABLE" : "");
-    conn->levels = conn->sent_levels = 0;
+    conn->savepoints = (cv__savepoints){0};
     base->in_transaction = true;
     return 0;
 }
 
 int cv__pg_pending_count(const cv__pg_conn *conn)
 {
-    return (conn->begin[0] != '\0') + conn->levels - conn->sent_levels;
+    return (conn->begin[0] != '\0') + conn->savepoints.levels - conn->savepoints.sent;
 }
 
 static int put(cv_ctx *cx, cv__pg_conn *conn, const char *sql)
@@ -36,7 +35,7 @@ int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn)
 {
     if (conn->begin[0])
         CV_TRY(put(cx, conn, conn->begin));
-    for (int level = conn->sent_levels + 1; level <= conn->levels; level++) {
+    for (int level = conn->savepoints.sent + 1; level <= conn->savepoints.levels; level++) {
         char sql[CV__SAVEPOINT_SQL_BYTES];
         cv__savepoint_sql("SAVEPOINT", level, sql);
         CV_TRY(put(cx, conn, sql));
@@ -47,7 +46,7 @@ int cv__pg_pending_put(cv_ctx *cx, cv__pg_conn *conn)
 void cv__pg_pending_sent(cv__pg_conn *conn)
 {
     conn->begin[0] = '\0';
-    conn->sent_levels = conn->levels;
+    conn->savepoints.sent = conn->savepoints.levels;
 }
 
 int cv__pg_send_pending(cv_ctx *cx, cv__pg_conn *conn)
@@ -72,7 +71,7 @@ static bool forget_unsent(cv__pg_conn *conn)
     if (unsent)
         conn->base.in_transaction = false;
     conn->begin[0] = '\0';
-    conn->levels = conn->sent_levels = 0;
+    conn->savepoints = (cv__savepoints){0};
     return unsent;
 }
 
@@ -110,7 +109,7 @@ int cv__pg_rollback(cv_ctx *cx, cv__conn *base)
 int cv__pg_savepoint(cv_ctx *cx, cv__conn *base, int level)
 {
     (void)cx;
-    cv__pg_conn_of(base)->levels = level;
+    cv__pg_conn_of(base)->savepoints.levels = level;
     return 0;
 }
 
@@ -122,29 +121,18 @@ static int savepoint_command(cv_ctx *cx, cv__pg_conn *conn, const char *command,
     return cv__pg_command(cx, conn, sql, NULL);
 }
 
-/* Those inside this one are gone on the server, too. */
-static void savepoints_end_at(cv__pg_conn *conn, int level)
-{
-    conn->levels = level;
-    if (conn->sent_levels > level)
-        conn->sent_levels = level;
-}
-
 int cv__pg_release(cv_ctx *cx, cv__conn *base, int level)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
-    bool sent = level <= conn->sent_levels;
-    savepoints_end_at(conn, level - 1);
-    return sent ? savepoint_command(cx, conn, "RELEASE SAVEPOINT", level) : 0;
+    return cv__savepoints_release(&conn->savepoints, level) ? savepoint_command(cx, conn, "RELEASE SAVEPOINT", level)
+                                                            : 0;
 }
 
 /* A cursor that is live now was opened after a savepoint that the server has: sending it needed the wire, too. */
 int cv__pg_rollback_to(cv_ctx *cx, cv__conn *base, int level)
 {
     cv__pg_conn *conn = cv__pg_conn_of(base);
-    bool sent = level <= conn->sent_levels;
-    savepoints_end_at(conn, level);
-    if (!sent)
+    if (!cv__savepoints_rollback_to(&conn->savepoints, level))
         return 0;
     if (conn->live && !base->broken)
         CV_TRY(cv__pg_drop_rows(cx, conn));
