@@ -158,7 +158,8 @@ void cv__add_blob(cv_buf *out, const uint8_t *bytes, size_t len)
     cv_buf_add_char(out, '\'');
 }
 
-void cv__add_json_literal(cv_buf *out, cv_value value)
+/* An array or range as a JSON text in quotes. */
+static void add_json(cv_buf *out, cv_value value)
 {
     cv_buf json;
     cv_json_writer writer;
@@ -169,6 +170,48 @@ void cv__add_json_literal(cv_buf *out, cv_value value)
     if (json.error && !out->error)
         out->error = json.error;
     cv_buf_done(&json);
+}
+
+void cv__add_plain_literal(cv_buf *out, cv_value value)
+{
+    char text[CV_DECIMAL_TEXT_BYTES];
+    switch (value.type) {
+    case CV_TYPE_NULL:
+        cv_buf_add_text(out, "NULL");
+        break;
+    case CV_TYPE_BOOL:
+        cv_buf_add_char(out, value.as.boolean ? '1' : '0');
+        break;
+    case CV_TYPE_I64:
+        cv_buf_add_i64(out, value.as.i64);
+        break;
+    case CV_TYPE_F64:
+        cv__add_float(out, value.as.f64);
+        break;
+    case CV_TYPE_DECIMAL:
+        cv_buf_add(out, text, cv_decimal_format(value.as.decimal, text));
+        break;
+    case CV_TYPE_TEXT:
+    case CV_TYPE_JSON:
+        cv__add_quoted(out, value.as.text);
+        break;
+    case CV_TYPE_BYTES:
+        cv__add_blob(out, value.as.bytes.ptr, value.as.bytes.len);
+        break;
+    case CV_TYPE_TIME:
+        cv__add_quoted(out, cv_str_make(text, cv_time_format(value.as.time, text)));
+        break;
+    case CV_TYPE_DATE:
+        cv__add_quoted(out, cv_str_make(text, cv_date_format(value.as.date, text)));
+        break;
+    case CV_TYPE_UUID:
+        cv__add_quoted(out, cv_str_make(text, cv_uuid_format(value.as.uuid, text)));
+        break;
+    case CV_TYPE_ARRAY:
+    case CV_TYPE_RANGE:
+        add_json(out, value);
+        break;
+    }
 }
 
 bool cv__lookup_ignores_case(cv__lookup lookup)

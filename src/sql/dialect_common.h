@@ -23,8 +23,9 @@ void cv__add_float(cv_buf *out, double value);
 
 void cv__add_blob(cv_buf *out, const uint8_t *bytes, size_t len); /* x'00ff' */
 
-/** An array or range as a JSON text in quotes. */
-void cv__add_json_literal(cv_buf *out, cv_value value);
+/** Append a literal where the engine has nothing of its own: numbers and texts by the standard's rules, 1 and 0 for
+ *  booleans, JSON as a text, arrays and ranges as JSON; times, dates and UUIDs as texts in quotes. */
+void cv__add_plain_literal(cv_buf *out, cv_value value);
 
 /** Store an array or range as a JSON text; CV_E_RANGE as cv__packed_storable tells, CV_E_INVALID for a text that is no
  *  UTF-8 and would be another one there. */

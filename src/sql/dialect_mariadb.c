@@ -148,47 +148,11 @@ static void add_time(cv_buf *out, cv_time time)
 
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
 {
-    char text[CV_DECIMAL_TEXT_BYTES];
     (void)type;
-    switch (value.type) {
-    case CV_TYPE_NULL:
-        cv_buf_add_text(out, "NULL");
-        break;
-    case CV_TYPE_BOOL:
-        cv_buf_add_char(out, value.as.boolean ? '1' : '0');
-        break;
-    case CV_TYPE_I64:
-        cv_buf_add_i64(out, value.as.i64);
-        break;
-    case CV_TYPE_F64:
-        cv__add_float(out, value.as.f64);
-        break;
-    case CV_TYPE_DECIMAL:
-        cv_buf_add(out, text, cv_decimal_format(value.as.decimal, text));
-        break;
-    case CV_TYPE_TEXT:
-    case CV_TYPE_JSON:
-        cv__add_quoted(out, value.as.text);
-        break;
-    case CV_TYPE_BYTES:
-        cv__add_blob(out, value.as.bytes.ptr, value.as.bytes.len);
-        break;
-    case CV_TYPE_TIME:
+    if (value.type == CV_TYPE_TIME)
         add_time(out, value.as.time);
-        break;
-    case CV_TYPE_DATE:
-        cv_date_format(value.as.date, text);
-        cv__add_quoted(out, cv_str_of(text));
-        break;
-    case CV_TYPE_UUID:
-        cv_uuid_format(value.as.uuid, text);
-        cv__add_quoted(out, cv_str_of(text));
-        break;
-    case CV_TYPE_ARRAY:
-    case CV_TYPE_RANGE:
-        cv__add_json_literal(out, value);
-        break;
-    }
+    else
+        cv__add_plain_literal(out, value);
 }
 
 /* The upper case of a text as Unicode 14 maps letter by letter ("ß" stays), compared as bytes. The collation of the

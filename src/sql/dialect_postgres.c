@@ -147,17 +147,12 @@ static int store(cv_arena *arena, cv_value value, const cv__column_type *type, c
     return 0;
 }
 
-static void add_cast_text(cv_buf *out, const char *text, const char *type)
-{
-    cv_buf_printf(out, "'%s'::%s", text, type);
-}
-
 static void add_float(cv_buf *out, double value)
 {
     if (isnan(value))
-        add_cast_text(out, "NaN", "double precision");
+        cv_buf_add_text(out, "'NaN'::double precision");
     else if (isinf(value))
-        add_cast_text(out, value > 0 ? "Infinity" : "-Infinity", "double precision");
+        cv_buf_add_text(out, value > 0 ? "'Infinity'::double precision" : "'-Infinity'::double precision");
     else
         cv__add_float(out, value);
 }
@@ -204,54 +199,39 @@ static void add_range(cv_buf *out, cv_value value, const cv__column_type *type)
                   flags & CV_RANGE_UPPER_INCLUSIVE ? ']' : ')');
 }
 
+/* What a text in quotes is. */
+static void add_cast(cv_buf *out, cv_type type)
+{
+    cv_buf_add_text(out, type == CV_TYPE_JSON   ? "::jsonb"
+                         : type == CV_TYPE_TIME ? "::timestamptz"
+                         : type == CV_TYPE_DATE ? "::date"
+                         : type == CV_TYPE_UUID ? "::uuid"
+                                                : "");
+}
+
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
 {
-    char text[CV_DECIMAL_TEXT_BYTES];
     switch (value.type) {
-    case CV_TYPE_NULL:
-        cv_buf_add_text(out, "NULL");
-        break;
     case CV_TYPE_BOOL:
         cv_buf_add_text(out, value.as.boolean ? "true" : "false");
         break;
-    case CV_TYPE_I64:
-        cv_buf_add_i64(out, value.as.i64);
-        break;
     case CV_TYPE_F64:
         add_float(out, value.as.f64);
-        break;
-    case CV_TYPE_DECIMAL:
-        cv_buf_add(out, text, cv_decimal_format(value.as.decimal, text));
-        break;
-    case CV_TYPE_TEXT:
-        cv__add_quoted(out, value.as.text);
-        break;
-    case CV_TYPE_JSON:
-        cv__add_quoted(out, value.as.text);
-        cv_buf_add_text(out, "::jsonb");
         break;
     case CV_TYPE_BYTES:
         cv_buf_add_text(out, "'\\x");
         cv__add_hex(out, value.as.bytes.ptr, value.as.bytes.len);
         cv_buf_add_text(out, "'::bytea");
         break;
-    case CV_TYPE_TIME:
-        cv_time_format(value.as.time, text);
-        add_cast_text(out, text, "timestamptz");
-        break;
-    case CV_TYPE_DATE:
-        cv_date_format(value.as.date, text);
-        add_cast_text(out, text, "date");
-        break;
-    case CV_TYPE_UUID:
-        cv_uuid_format(value.as.uuid, text);
-        add_cast_text(out, text, "uuid");
-        break;
     case CV_TYPE_ARRAY:
         add_array(out, value, type);
         break;
     case CV_TYPE_RANGE:
         add_range(out, value, type);
+        break;
+    default:
+        cv__add_plain_literal(out, value);
+        add_cast(out, value.type);
         break;
     }
 }

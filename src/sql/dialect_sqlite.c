@@ -219,33 +219,22 @@ static void add_decimal_literal(cv_buf *out, cv_decimal value, const cv__column_
     cv__add_quoted(out, cv_str_make(key, len));
 }
 
+static void add_float(cv_buf *out, double value)
+{
+    if (isinf(value))
+        cv_buf_add_text(out, value > 0 ? "9e999" : "-9e999");
+    else
+        cv__add_float(out, value);
+}
+
 static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type)
 {
     switch (value.type) {
-    case CV_TYPE_NULL:
-        cv_buf_add_text(out, "NULL");
-        break;
-    case CV_TYPE_BOOL:
-        cv_buf_add_char(out, value.as.boolean ? '1' : '0');
-        break;
-    case CV_TYPE_I64:
-        cv_buf_add_i64(out, value.as.i64);
-        break;
     case CV_TYPE_F64:
-        if (isinf(value.as.f64))
-            cv_buf_add_text(out, value.as.f64 > 0 ? "9e999" : "-9e999");
-        else
-            cv__add_float(out, value.as.f64);
+        add_float(out, value.as.f64);
         break;
     case CV_TYPE_DECIMAL:
         add_decimal_literal(out, value.as.decimal, type);
-        break;
-    case CV_TYPE_TEXT:
-    case CV_TYPE_JSON:
-        cv__add_quoted(out, value.as.text);
-        break;
-    case CV_TYPE_BYTES:
-        cv__add_blob(out, value.as.bytes.ptr, value.as.bytes.len);
         break;
     case CV_TYPE_TIME:
         cv_buf_add_i64(out, value.as.time.us);
@@ -256,9 +245,8 @@ static void add_literal(cv_buf *out, cv_value value, const cv__column_type *type
     case CV_TYPE_UUID:
         cv__add_blob(out, value.as.uuid.bytes, sizeof value.as.uuid.bytes);
         break;
-    case CV_TYPE_ARRAY:
-    case CV_TYPE_RANGE:
-        cv__add_json_literal(out, value);
+    default:
+        cv__add_plain_literal(out, value);
         break;
     }
 }
