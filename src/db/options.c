@@ -91,6 +91,20 @@ int cv__db_option_duration(cv_ctx *cx, cv_str name, cv_str text, int64_t *ret_ms
     return 0;
 }
 
+int cv__db_option_choice(cv_ctx *cx, const char *name, cv_str value, const char *const *choices, size_t count,
+                         size_t *ret_index)
+{
+    for (size_t i = 0; i < count; i++)
+        if (cv_str_equal(cv_str_of(choices[i]), value)) {
+            *ret_index = i;
+            return 0;
+        }
+    const char *nearest = cv_str_nearest(value, choices, count);
+    cv_fail(cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", name, CV_STR_ARG(value));
+    cv_error_hint(cx, "did you mean \"%s\"?", nearest ? nearest : choices[0]);
+    return CV_E_CONFIG;
+}
+
 static void store(cv_db_options *options, const struct common_option *option, int64_t value)
 {
     char *place = (char *)options + option->offset;

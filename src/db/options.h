@@ -14,4 +14,8 @@ CV_CHECKED int cv__db_options_merge(cv_ctx *cx, const cv__driver *driver, const 
 CV_CHECKED int cv__db_option_number(cv_ctx *cx, cv_str name, cv_str text, int64_t min, int64_t max, int64_t *ret_value);
 CV_CHECKED int cv__db_option_duration(cv_ctx *cx, cv_str name, cv_str text, int64_t *ret_ms);
 
+/** The index of an option's value among those that it may have. CV_E_CONFIG, naming the option and the nearest. */
+CV_CHECKED int cv__db_option_choice(cv_ctx *cx, const char *name, cv_str value, const char *const *choices,
+                                    size_t count, size_t *ret_index);
+
 #endif

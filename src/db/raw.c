@@ -1,5 +1,6 @@
 #include "db/raw.h"
 
+#include "db/words.h"
 #include <stdlib.h>
 
 static bool is_space(char c)
@@ -33,19 +34,11 @@ static cv_str first_word(cv_str sql)
     return cv_str_sub(sql, i, end - i);
 }
 
-static bool is_one_of(cv_str word, const char *const *words)
-{
-    for (; *words; words++)
-        if (cv_str_equal_nocase(word, cv_str_of(*words)))
-            return true;
-    return false;
-}
-
 static int refuse_control(cv_ctx *cx, cv_str word)
 {
     static const char *const control[] = {"BEGIN", "START",     "COMMIT",  "END",     "ROLLBACK",
                                           "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", NULL};
-    if (!is_one_of(word, control))
+    if (!cv__is_one_of(word, control))
         return 0;
     cv_fail(cx, CV_E_STATE, "cannot run %.*s as a statement: connections are shared", CV_STR_ARG(word));
     cv_error_hint(cx, "use CV_ATOMIC, which begins, commits and rolls back");
@@ -60,11 +53,11 @@ static void guess_role(const cv_db *db, cv__raw *raw, cv_str word)
     static const char *const groupable[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", NULL};
     raw->role_known = true;
     raw->role = CV__READER;
-    if (db->writers.max == 0 || is_one_of(word, reading))
+    if (db->writers.max == 0 || cv__is_one_of(word, reading))
         return;
     raw->role = CV__WRITER;
-    raw->role_known = !is_one_of(word, unclear);
-    raw->groupable = is_one_of(word, groupable);
+    raw->role_known = !cv__is_one_of(word, unclear);
+    raw->groupable = cv__is_one_of(word, groupable);
 }
 
 static int ask_role(cv_ctx *cx, cv_db *db, cv__raw *raw)

@@ -3,9 +3,6 @@
 
 #include <inttypes.h>
 
-/* What the conversions of one row may take: as much as the engine sends in one value. */
-#define MAX_ROW_BYTES ((size_t)1 << 30)
-
 /* TIME has no value type: it is the text that the server would write, as "-12:00:00.500000". */
 static int decode_time_of_day(cv_arena *arena, cv__my_cell cell, cv_value *ret_value)
 {
@@ -26,17 +23,6 @@ static int decode_time_of_day(cv_arena *arena, cv__my_cell cell, cv_value *ret_v
     return text ? 0 : CV_E_NOMEM;
 }
 
-static int need_conversions(cv__my_columns *columns)
-{
-    if (columns->conversions)
-        return 0;
-    columns->conversions = cv_arena_new(MAX_ROW_BYTES);
-    if (!columns->conversions)
-        return CV_E_NOMEM;
-    columns->no_conversions = cv_arena_save(columns->conversions);
-    return 0;
-}
-
 static int set_column(cv_ctx *cx, cv__my_columns *columns, size_t i, const MYSQL_FIELD *field,
                       const cv__statement *statement)
 {
@@ -47,7 +33,7 @@ static int set_column(cv_ctx *cx, cv__my_columns *columns, size_t i, const MYSQL
         column->wanted = statement->columns[i];
     columns->converts |= column->wanted.type != CV_TYPE_NULL;
     if (field->type == MYSQL_TYPE_TIME)
-        return need_conversions(columns) < 0 ? cv_fail(cx, CV_E_NOMEM, "no memory for rows") : 0;
+        return cv__row_memory_need(&columns->memory) < 0 ? cv_fail(cx, CV_E_NOMEM, "no memory for rows") : 0;
     if (column->decode)
         return 0;
     int rc = cv_fail(cx, CV_E_TYPE, "cannot read column \"%s\": its type (number %d) is not known", columns->names[i],
@@ -70,7 +56,7 @@ static int decode_cell(cv__my_columns *columns, const cv__my_column *column, cv_
         return 0;
     }
     return column->decode ? column->decode(column->cell, value)
-                          : decode_time_of_day(columns->conversions, column->cell, value);
+                          : decode_time_of_day(columns->memory.arena, column->cell, value);
 }
 
 /* What a column holds that another type was wanted of: numbers of 0 and 1 are booleans, 16 bytes a UUID, a text of
@@ -85,8 +71,8 @@ static int convert(cv__my_columns *columns, const cv__column_type *wanted, cv_va
         *value = cv_value_i64(value->as.boolean);
         return 0;
     }
-    CV_TRY(need_conversions(columns));
-    return cv__column_convert(columns->conversions, *value, wanted, value);
+    CV_TRY(cv__row_memory_need(&columns->memory));
+    return cv__column_convert(columns->memory.arena, *value, wanted, value);
 }
 
 static int decode_all(cv__my_columns *columns, cv_value *values, size_t *ret_failed)
@@ -118,13 +104,12 @@ static int fail_cell(cv_ctx *cx, const char *name, int code)
 int cv__my_columns_decode(cv_ctx *cx, cv__my_columns *columns, cv_value *values)
 {
     size_t failed = 0;
-    if (columns->conversions)
-        cv_arena_rewind(columns->conversions, columns->no_conversions);
+    cv__row_memory_empty(&columns->memory);
     int rc = decode_all(columns, values, &failed);
     return rc < 0 ? fail_cell(cx, columns->names[failed], rc) : 1;
 }
 
 void cv__my_columns_done(cv__my_columns *columns)
 {
-    cv_arena_free(columns->conversions);
+    cv_arena_free(columns->memory.arena);
 }

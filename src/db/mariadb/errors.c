@@ -1,6 +1,7 @@
 /* From error numbers (https://mariadb.com/kb/en/mariadb-error-codes/) to codes of ours, and from the texts to the
  * table, column and constraint that they name: the session has English messages. */
 #include "db/mariadb/mariadb.h"
+#include "db/words.h"
 
 #include <errmsg.h>
 #include <mysqld_error.h>
@@ -250,30 +251,17 @@ static cv_str take_word(cv_str *text)
     return word;
 }
 
-static bool is_word(cv_str text, const char *word)
-{
-    return text.len == strlen(word) && strncasecmp(text.ptr, word, text.len) == 0;
-}
-
-static bool is_one_of(cv_str word, const char *const *words)
-{
-    for (; *words; words++)
-        if (is_word(word, *words))
-            return true;
-    return false;
-}
-
 /* The table that a statement writes to, by its first words: errors of unique keys do not tell it. */
 static const char *written_table(cv_ctx *cx, cv_str sql)
 {
     static const char *const verbs[] = {"INSERT", "REPLACE", "UPDATE", NULL};
     static const char *const modifiers[] = {"INTO", "IGNORE", "LOW_PRIORITY", "DELAYED", "HIGH_PRIORITY", NULL};
     cv_str word = take_word(&sql);
-    if (!is_one_of(word, verbs))
+    if (!cv__is_one_of(word, verbs))
         return NULL;
     do
         word = take_word(&sql);
-    while (is_one_of(word, modifiers));
+    while (cv__is_one_of(word, modifiers));
     for (ptrdiff_t dot; (dot = cv_str_find(word, CV_STR("."))) >= 0;)
         word = cv_str_sub(word, (size_t)dot + 1, word.len);
     if (word.len >= 2 && (word.ptr[0] == '"' || word.ptr[0] == '`'))

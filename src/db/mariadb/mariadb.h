@@ -11,6 +11,7 @@
 #define COVET_SRC_DB_MARIADB_MARIADB_H
 
 #include "db/db_driver.h"
+#include "db/row_memory.h"
 #include "db/server/hosts.h"
 #include "db/server/tx_sql.h"
 #include "rt/wait.h"
@@ -279,8 +280,7 @@ typedef struct cv__my_columns {
     cv__my_column *at;
     const char *const *names;
     bool converts;         /* some are wanted in a type of their own */
-    cv_arena *conversions; /* made when it is needed */
-    cv_arena_mark no_conversions;
+    cv__row_memory memory; /* of values that are not as the server sent them */
 } cv__my_columns;
 
 /** Set decoders and wanted types. CV_E_TYPE for a column without a decoder, CV_E_NOMEM. */

@@ -1,5 +1,6 @@
 /* From a URL to what Connector/C is given, and to what is done here. Only options of the list are taken, and no
  * configuration file is read: others would change what the driver relies on. */
+#include "db/options.h"
 #include "db/mariadb/mariadb.h"
 
 #include <covet/url.h>
@@ -31,14 +32,6 @@ static int fail_nomem(cv_ctx *cx)
     return cv_fail(cx, CV_E_NOMEM, "no memory for the options of the database");
 }
 
-static int fail_value(reader *r, const option *o, cv_str value, const char *const *choices, size_t count)
-{
-    cv_fail(r->cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", o->name, CV_STR_ARG(value));
-    const char *nearest = cv_str_nearest(value, choices, count);
-    cv_error_hint(r->cx, "did you mean \"%s\"?", nearest ? nearest : choices[0]);
-    return CV_E_CONFIG;
-}
-
 static int take_text(reader *r, const option *o, cv_str value)
 {
     const char **at = (const char **)(void *)((char *)r->shared + o->offset);
@@ -46,23 +39,11 @@ static int take_text(reader *r, const option *o, cv_str value)
     return *at ? 0 : fail_nomem(r->cx);
 }
 
-/* The index of a value among choices. */
-static int take_choice(reader *r, const option *o, cv_str value, const char *const *choices, size_t count,
-                       size_t *ret_index)
-{
-    for (size_t i = 0; i < count; i++)
-        if (cv_str_equal(cv_str_of(choices[i]), value)) {
-            *ret_index = i;
-            return 0;
-        }
-    return fail_value(r, o, value, choices, count);
-}
-
 static int take_tls(reader *r, const option *o, cv_str value)
 {
     static const char *const modes[] = {"preferred", "disabled", "required", "verify_ca", "verify_identity"};
     size_t index;
-    CV_TRY(take_choice(r, o, value, modes, sizeof modes / sizeof modes[0], &index));
+    CV_TRY(cv__db_option_choice(r->cx, o->name, value, modes, sizeof modes / sizeof modes[0], &index));
     r->shared->tls = (cv__my_tls)index;
     r->tls_given = true;
     return 0;
@@ -72,7 +53,7 @@ static int take_tls_version(reader *r, const option *o, cv_str value)
 {
     static const char *const versions[] = {"TLSv1.2", "TLSv1.3", "TLSv1.2,TLSv1.3"};
     size_t index;
-    CV_TRY(take_choice(r, o, value, versions, sizeof versions / sizeof versions[0], &index));
+    CV_TRY(cv__db_option_choice(r->cx, o->name, value, versions, sizeof versions / sizeof versions[0], &index));
     r->shared->tls_version = versions[index];
     return 0;
 }
@@ -81,7 +62,7 @@ static int take_order(reader *r, const option *o, cv_str value)
 {
     static const char *const orders[] = {"disable", "random"};
     size_t index;
-    CV_TRY(take_choice(r, o, value, orders, 2, &index));
+    CV_TRY(cv__db_option_choice(r->cx, o->name, value, orders, 2, &index));
     r->shared->any_order = index == 1;
     return 0;
 }
@@ -90,7 +71,7 @@ static int take_compress(reader *r, const option *o, cv_str value)
 {
     static const char *const answers[] = {"false", "true"};
     size_t index;
-    CV_TRY(take_choice(r, o, value, answers, 2, &index));
+    CV_TRY(cv__db_option_choice(r->cx, o->name, value, answers, 2, &index));
     r->shared->compress = index == 1;
     return 0;
 }

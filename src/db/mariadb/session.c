@@ -4,9 +4,9 @@
  * whose text hints at a change of the session: SET, USE, locks with names, temporary tables, variables. What a
  * procedure on the server changes without such a word in the statement is seen by CALL. */
 #include "db/mariadb/mariadb.h"
+#include "db/words.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #define SQL_MODE                                                                                                       \
     "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,"  \
@@ -129,14 +129,13 @@ static bool is_letter(char c)
 static bool begins_with_word(cv_str text, const char *word)
 {
     size_t len = strlen(word);
-    return text.len >= len && strncasecmp(text.ptr, word, len) == 0 && (text.len == len || !is_letter(text.ptr[len]));
+    return cv__begins_with(text, word) && (text.len == len || !is_letter(text.ptr[len]));
 }
 
-static bool contains(cv_str text, const char *word)
+static bool begins_with_any(cv_str text, const char *const *words)
 {
-    size_t len = strlen(word);
-    for (size_t i = 0; i + len <= text.len; i++)
-        if (strncasecmp(text.ptr + i, word, len) == 0)
+    for (; *words; words++)
+        if (begins_with_word(text, *words))
             return true;
     return false;
 }
@@ -149,14 +148,11 @@ bool cv__my_is_empty(cv_str sql)
 bool cv__my_commits(cv_str sql)
 {
     static const char *const commands[] = {"CREATE", "ALTER",   "DROP",     "RENAME", "TRUNCATE", "GRANT",
-                                           "REVOKE", "ANALYZE", "OPTIMIZE", "LOCK",   "UNLOCK"};
+                                           "REVOKE", "ANALYZE", "OPTIMIZE", "LOCK",   "UNLOCK",   NULL};
     cv_str text = skip_comments(sql);
-    if (contains(text, "temporary"))
+    if (cv__contains(text, "temporary"))
         return false;
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (begins_with_word(text, commands[i]))
-            return true;
-    return false;
+    return begins_with_any(text, commands);
 }
 
 bool cv__my_begins_with(cv_str sql, const char *word)
@@ -168,16 +164,9 @@ bool cv__my_touches_session(cv_str sql)
 {
     static const char *const commands[] = {"SET",   "USE",  "LOCK",    "UNLOCK",  "PREPARE", "EXECUTE",
                                            "CALL",  "DO",   "HANDLER", "DECLARE", "BEGIN",   "START",
-                                           "FLUSH", "LOAD", "INSTALL", "XA"};
-    static const char *const words[] = {"get_lock", "temporary", ":=", "@@", "into @", "setval", "last_insert_id("};
+                                           "FLUSH", "LOAD", "INSTALL", "XA",      NULL};
+    static const char *const words[] = {"get_lock", "temporary",       ":=", "@@", "into @",
+                                        "setval",   "last_insert_id(", NULL};
     cv_str text = skip_comments(sql);
-    if (is_executed(text))
-        return true;
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (begins_with_word(text, commands[i]))
-            return true;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (contains(text, words[i]))
-            return true;
-    return false;
+    return is_executed(text) || begins_with_any(text, commands) || cv__contains_any(text, words);
 }

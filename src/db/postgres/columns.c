@@ -2,20 +2,6 @@
 #include "db/postgres/postgres.h"
 #include <stdlib.h>
 
-/* What the arrays and conversions of one row may take: as much as the engine sends in one value. */
-#define MAX_ROW_BYTES ((size_t)1 << 30)
-
-static int need_conversions(cv__pg_columns *columns)
-{
-    if (columns->conversions)
-        return 0;
-    columns->conversions = cv_arena_new(MAX_ROW_BYTES);
-    if (!columns->conversions)
-        return CV_E_NOMEM;
-    columns->no_conversions = cv_arena_save(columns->conversions);
-    return 0;
-}
-
 static void describe(cv__pg_columns *columns, const PGresult *described)
 {
     for (size_t i = 0; i < columns->count; i++) {
@@ -43,7 +29,7 @@ static int want(cv_ctx *cx, cv__pg_columns *columns, const cv__statement *statem
         column->wanted = i < wanted ? statement->columns[i].type : CV_TYPE_NULL;
         columns->converts |= column->wanted != CV_TYPE_NULL;
     }
-    if (columns->needs_arena && need_conversions(columns) < 0)
+    if (columns->needs_arena && cv__row_memory_need(&columns->memory) < 0)
         return cv_fail(cx, CV_E_NOMEM, "no memory for rows");
     return 0;
 }
@@ -135,8 +121,8 @@ static int convert(cv__pg_columns *columns, cv_type wanted, cv_value *value)
         *value = cv_value_f64(cv_decimal_to_f64(value->as.decimal));
         return 0;
     }
-    CV_TRY(need_conversions(columns));
-    return cv_value_convert(columns->conversions, *value, wanted, value);
+    CV_TRY(cv__row_memory_need(&columns->memory));
+    return cv_value_convert(columns->memory.arena, *value, wanted, value);
 }
 
 /* Values that are not of the types that are wanted. */
@@ -170,12 +156,6 @@ int cv__pg_fail_cell(cv_ctx *cx, const char *name, int code)
     return rc;
 }
 
-static void forget_conversions(cv__pg_columns *columns)
-{
-    if (columns->conversions)
-        cv_arena_rewind(columns->conversions, columns->no_conversions);
-}
-
 /* The values are decoded, unless that has failed: now into the types that are wanted. */
 static int finish_row(cv_ctx *cx, cv__pg_columns *columns, int rc, cv_value *values)
 {
@@ -186,24 +166,24 @@ static int finish_row(cv_ctx *cx, cv__pg_columns *columns, int rc, cv_value *val
 
 int cv__pg_columns_read(cv_ctx *cx, cv__pg_columns *columns, const PGresult *result, int row, cv_value *ret_values)
 {
-    forget_conversions(columns);
+    cv__row_memory_empty(&columns->memory);
     return finish_row(cx, columns, cv__pg_decode_row(columns, result, row, ret_values), ret_values);
 }
 
 int cv__pg_columns_read_kept(cv_ctx *cx, cv__pg_columns *columns, const char *row, cv_value *ret_values)
 {
     int rc = 0;
-    forget_conversions(columns);
+    cv__row_memory_empty(&columns->memory);
     for (size_t i = 0; i < columns->count && rc == 0; i++) {
         cv__pg_cell cell;
         row = kept_cell(row, &cell);
         columns->failed = i;
-        rc = cv__pg_decode_cell(columns->conversions, &columns->at[i], cell, &ret_values[i]);
+        rc = cv__pg_decode_cell(columns->memory.arena, &columns->at[i], cell, &ret_values[i]);
     }
     return finish_row(cx, columns, rc, ret_values);
 }
 
 void cv__pg_columns_done(cv__pg_columns *columns)
 {
-    cv_arena_free(columns->conversions);
+    cv_arena_free(columns->memory.arena);
 }

@@ -304,7 +304,7 @@ int cv__pg_decode_row(cv__pg_columns *columns, const PGresult *result, int row, 
 {
     const cv__pg_column *column = columns->at;
     for (size_t i = 0; i < columns->count; i++) {
-        int rc = decode_cell(columns->conversions, &column[i], cell_of(result, row, (int)i), &ret_values[i]);
+        int rc = decode_cell(columns->memory.arena, &column[i], cell_of(result, row, (int)i), &ret_values[i]);
         if (rc < 0) {
             columns->failed = i;
             return rc;

@@ -1,6 +1,7 @@
 /* From a URL to what libpq is given, and to what is done here instead: hosts are tried, and judged, by hosts.c. Only
  * options of the lists below are taken: others would change what the driver relies on (client_encoding), or where it
  * connects to behind its back (service). */
+#include "db/options.h"
 #include "db/postgres/postgres.h"
 #include <strings.h>
 
@@ -42,9 +43,8 @@ enum { NAME_COUNT = sizeof names / sizeof names[0], PASSED_ON_COUNT = NAME_COUNT
  * target_session_attrs. */
 enum { OWN_COUNT = 9, MAX_KEYWORDS = OWN_COUNT + PASSED_ON_COUNT };
 
-static const char *const targets[] = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby", NULL};
-
-/* What libpq would refuse only when it connects. */
+/* What libpq would refuse only when it connects. Those of the last two are in the order of cv__pg_pooler and
+ * cv__pg_target. */
 static const struct {
     const char *name;
     const char *values[7];
@@ -112,20 +112,18 @@ static const char *find_name(cv_str name, bool *ret_passed_on)
     return NULL;
 }
 
-static int check_choice(keywords *k, const char *name, cv_str value)
+/* The index of the value, where an option has choices. */
+static int check_choice(keywords *k, const char *name, cv_str value, size_t *ret_index)
 {
+    size_t count = 0;
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++) {
-        size_t count = 0;
         if (strcmp(choices[i].name, name) != 0)
             continue;
-        for (; choices[i].values[count]; count++)
-            if (cv_str_equal(cv_str_of(choices[i].values[count]), value))
-                return 0;
-        const char *nearest = cv_str_nearest(value, choices[i].values, count);
-        cv_fail(k->cx, CV_E_CONFIG, "the database option \"%s\" cannot be \"%.*s\"", name, CV_STR_ARG(value));
-        cv_error_hint(k->cx, "did you mean \"%s\"?", nearest ? nearest : choices[i].values[0]);
-        return CV_E_CONFIG;
+        while (choices[i].values[count])
+            count++;
+        return cv__db_option_choice(k->cx, name, value, choices[i].values, count, ret_index);
     }
+    *ret_index = 0;
     return 0;
 }
 
@@ -167,42 +165,33 @@ static int take_ports(keywords *k, cv_str list)
     return 0;
 }
 
-static cv__pg_target target_of(cv_str value)
-{
-    size_t i = 0;
-    while (targets[i] && !cv_str_equal(cv_str_of(targets[i]), value))
-        i++;
-    return (cv__pg_target)i;
-}
-
-static int take_own(keywords *k, const char *name, cv_str value)
+static int take_own(keywords *k, const char *name, cv_str value, size_t choice)
 {
     if (strcmp(name, "host") == 0)
         return take_hosts(k, value);
     if (strcmp(name, "port") == 0)
         return take_ports(k, value);
     if (strcmp(name, "load_balance_hosts") == 0)
-        k->shared->any_order = cv_str_equal(value, CV_STR("random"));
+        k->shared->any_order = choice == 1;
     else if (strcmp(name, "pooler") == 0)
-        k->shared->pooler = cv_str_equal(value, CV_STR("yes"))  ? CV__PG_POOLER_YES
-                            : cv_str_equal(value, CV_STR("no")) ? CV__PG_POOLER_NO
-                                                                : CV__PG_POOLER_AUTO;
+        k->shared->pooler = (cv__pg_pooler)choice;
     else if (strcmp(name, "shared_connections") == 0)
         return cv__pg_take_sharing(k->cx, k->shared, value);
     else
-        k->shared->target = target_of(value);
+        k->shared->target = (cv__pg_target)choice;
     return 0;
 }
 
 static int take_option(keywords *k, cv_str name, cv_str value)
 {
     bool passed_on;
+    size_t choice;
     const char *known = find_name(name, &passed_on);
     if (!known)
         return cv__db_unknown_option(k->cx, name, names, NAME_COUNT);
-    CV_TRY(check_choice(k, known, value));
+    CV_TRY(check_choice(k, known, value, &choice));
     if (!passed_on)
-        return take_own(k, known, value);
+        return take_own(k, known, value, choice);
     if (strcmp(known, "options") != 0)
         return set_keyword(k, known, value);
     k->user_options = cv_arena_strndup(k->shared->arena, value.ptr, value.len);

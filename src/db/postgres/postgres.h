@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_POSTGRES_POSTGRES_H
 
 #include "db/db_driver.h"
+#include "db/row_memory.h"
 #include "db/server/hosts.h"
 #include "db/server/tx_sql.h"
 #include "db/statement_cache.h"
@@ -355,8 +356,7 @@ typedef struct cv__pg_columns {
     bool needs_arena;      /* some have values that need memory */
     bool converts;         /* some are wanted as a certain type */
     size_t failed;         /* after an error: the column that it was about */
-    cv_arena *conversions; /* values of the last row that are not as the server sent them; made when needed */
-    cv_arena_mark no_conversions;
+    cv__row_memory memory; /* of values that are not as the server sent them */
 } cv__pg_columns;
 
 /** The value of a cell (decode.c), in the server's type; only the type and the member that belongs to it are written.

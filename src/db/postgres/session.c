@@ -4,7 +4,7 @@
  * session: the statement SET, functions such as set_config, advisory locks, temporary objects. What a function on the
  * server changes without such a word in the statement is not seen. */
 #include "db/postgres/postgres.h"
-#include <strings.h>
+#include "db/words.h"
 
 /* In a simple query all of it is one transaction; DISCARD ALL could not be part of one, and would throw the prepared
  * statements away. */
@@ -140,34 +140,16 @@ bool cv__pg_is_clean(const cv__conn *base)
     return !conn->live && !base->in_transaction && (!conn->touched || conn->pooled) && !conn->swollen;
 }
 
-static bool starts_with_word(cv_str text, const char *word)
-{
-    size_t len = strlen(word);
-    return text.len >= len && strncasecmp(text.ptr, word, len) == 0;
-}
-
-static bool contains(cv_str text, const char *word)
-{
-    size_t len = strlen(word);
-    for (size_t i = 0; i + len <= text.len; i++)
-        if (strncasecmp(text.ptr + i, word, len) == 0)
-            return true;
-    return false;
-}
-
 bool cv__pg_touches_session(cv_str sql)
 {
     static const char *const commands[] = {"SET",  "RESET",       "LISTEN", "DECLARE", "PREPARE", "EXECUTE", "DISCARD",
                                            "LOAD", "CREATE TEMP", "CALL",   "DO",      "/*",      "--"};
-    static const char *const words[] = {"set_config", "advisory_lock", "temporary", " temp ", "pg_temp"};
+    static const char *const words[] = {"set_config", "advisory_lock", "temporary", " temp ", "pg_temp", NULL};
     cv_str text = cv_str_trim(sql);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (starts_with_word(text, commands[i]))
+        if (cv__begins_with(text, commands[i]))
             return true;
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (contains(text, words[i]))
-            return true;
-    return false;
+    return cv__contains_any(text, words);
 }
 
 /* --- what a pooler would lose --- */
@@ -197,19 +179,6 @@ static cv_str take_word(cv_str *text)
     return word;
 }
 
-static bool is_word(cv_str text, const char *word)
-{
-    return text.len == strlen(word) && strncasecmp(text.ptr, word, text.len) == 0;
-}
-
-static bool is_one_of(cv_str word, const char *const *words)
-{
-    for (; *words; words++)
-        if (is_word(word, *words))
-            return true;
-    return false;
-}
-
 /* By its first words: SET but not SET LOCAL, PREPARE but not PREPARE TRANSACTION, and so on. */
 static bool is_session_command(cv_str sql)
 {
@@ -218,23 +187,23 @@ static bool is_session_command(cv_str sql)
     static const char *const of_transaction[] = {"LOCAL", "TRANSACTION", "CONSTRAINTS", NULL};
     static const char *const temporary[] = {"TEMP", "TEMPORARY", NULL}, *const scope[] = {"LOCAL", "GLOBAL", NULL};
     cv_str rest = sql, first = take_word(&rest), second = take_word(&rest);
-    if (is_word(first, "CREATE") && is_one_of(second, scope))
+    if (cv_str_equal_nocase(first, CV_STR("CREATE")) && cv__is_one_of(second, scope))
         second = take_word(&rest);
-    if (is_word(first, "SET"))
-        return !is_one_of(second, of_transaction);
-    if (is_word(first, "PREPARE"))
-        return !is_word(second, "TRANSACTION");
-    if (is_word(first, "DECLARE"))
-        return contains(rest, "with hold");
-    if (is_word(first, "CREATE"))
-        return is_one_of(second, temporary) && !contains(rest, "on commit drop");
-    return is_one_of(first, always);
+    if (cv_str_equal_nocase(first, CV_STR("SET")))
+        return !cv__is_one_of(second, of_transaction);
+    if (cv_str_equal_nocase(first, CV_STR("PREPARE")))
+        return !cv_str_equal_nocase(second, CV_STR("TRANSACTION"));
+    if (cv_str_equal_nocase(first, CV_STR("DECLARE")))
+        return cv__contains(rest, "with hold");
+    if (cv_str_equal_nocase(first, CV_STR("CREATE")))
+        return cv__is_one_of(second, temporary) && !cv__contains(rest, "on commit drop");
+    return cv__is_one_of(first, always);
 }
 
 static bool calls_session_function(cv_str sql)
 {
-    return contains(sql, "advisory_lock") || contains(sql, "advisory_unlock") ||
-           (contains(sql, "set_config") && !contains(sql, "true"));
+    return cv__contains(sql, "advisory_lock") || cv__contains(sql, "advisory_unlock") ||
+           (cv__contains(sql, "set_config") && !cv__contains(sql, "true"));
 }
 
 int cv__pg_check_session(cv_ctx *cx, const cv__pg_conn *conn, cv_str sql)

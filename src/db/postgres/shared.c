@@ -128,7 +128,7 @@ static quick_read *read_new(cv_ctx *cx, cv__pg_sharing *sharing)
     r->step = NULL;
     r->layout = NULL;
     r->result = NULL;
-    r->columns.conversions = NULL;
+    r->columns.memory.arena = NULL;
     r->wide = NULL;
     return r;
 }

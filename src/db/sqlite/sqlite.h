@@ -8,6 +8,7 @@
 #define COVET_SRC_DB_SQLITE_SQLITE_H
 
 #include "db/db_driver.h"
+#include "db/row_memory.h"
 #include "db/sqlite/changes/changes.h"
 #include "db/sqlite/checkpoint.h"
 #include "db/sqlite/hooks.h"
@@ -96,8 +97,7 @@ typedef struct cv__sqlite_statement {
     cv_value **kept_rows;
     size_t kept_count, kept_capacity, kept_at;
     bool is_kept;
-    cv_arena *packed; /* arrays and ranges of the present row; NULL before the first */
-    cv_arena_mark no_packed;
+    cv__row_memory packed; /* arrays and ranges of the present row */
     cv_result result;
 } cv__sqlite_statement;
 

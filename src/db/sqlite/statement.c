@@ -106,7 +106,7 @@ void cv__sqlite_statement_free(void *arg, cv__cached_statement *cached)
     free(statement->names);
     free(statement->declared);
     cv_arena_free(statement->kept);
-    cv_arena_free(statement->packed);
+    cv_arena_free(statement->packed.arena);
     free(statement);
 }
 

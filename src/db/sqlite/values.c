@@ -4,9 +4,6 @@
 
 #include <math.h>
 
-/* What the arrays and conversions of one row may take: as much as the engine sends in one value. */
-#define MAX_ROW_BYTES ((size_t)1 << 30)
-
 static int fail_decimal(cv_ctx *cx, size_t index)
 {
     cv_fail(cx, CV_E_TYPE, "cannot bind value %zu: SQLite has no decimals, and the column is not known here",
@@ -259,19 +256,16 @@ static bool decode(sqlite3_value *value, int storage, const cv__column_type *typ
 static bool decode_packed(cv__sqlite_statement *statement, sqlite3_value *value, int storage,
                           const cv__column_type *type, cv_value *cell)
 {
-    if (!statement->packed) {
-        statement->packed = cv_arena_new(MAX_ROW_BYTES);
-        if (!statement->packed) {
-            *cell = cv_value_null();
-            return true;
-        }
-        statement->no_packed = cv_arena_save(statement->packed);
+    if (cv__row_memory_need(&statement->packed) < 0) {
+        *cell = cv_value_null();
+        return true;
     }
     if (storage != SQLITE_TEXT)
         return false;
     cv_str json = text_of(value).as.text;
-    int rc = type->type == CV_TYPE_ARRAY ? cv__array_parse(statement->packed, json, type->element, type->bits, cell)
-                                         : cv__range_parse(statement->packed, json, type->element, type->bits, cell);
+    int rc = type->type == CV_TYPE_ARRAY
+                 ? cv__array_parse(statement->packed.arena, json, type->element, type->bits, cell)
+                 : cv__range_parse(statement->packed.arena, json, type->element, type->bits, cell);
     if (rc == CV_E_NOMEM)
         *cell = cv_value_null();
     return rc == 0 || rc == CV_E_NOMEM;
@@ -319,8 +313,8 @@ int cv__sqlite_decode_row(cv_ctx *cx, cv__sqlite_statement *statement, cv_value 
     sqlite3_stmt *handle = statement->handle;
     const cv__column_type *types = statement->wanted;
     size_t count = statement->cursor.column_count;
-    if (statement->packed && !statement->is_kept)
-        cv_arena_rewind(statement->packed, statement->no_packed);
+    if (!statement->is_kept)
+        cv__row_memory_empty(&statement->packed);
     for (size_t i = 0; i < count; i++) {
         sqlite3_value *value = sqlite3_column_value(handle, (int)i);
         int storage = sqlite3_value_type(value);

@@ -130,9 +130,8 @@ static inline bool take_cell(const char **at, const char *end, cv__pg_cell *ret_
 
 static int decode_row(cv_ctx *cx, pg_copy_out *c, const char *at, const char *end, cv_value *cells)
 {
-    cv_arena *arena = c->columns.conversions;
-    if (arena)
-        cv_arena_rewind(arena, c->columns.no_conversions);
+    cv_arena *arena = c->columns.memory.arena;
+    cv__row_memory_empty(&c->columns.memory);
     for (size_t i = 0; i < c->columns.count; i++) {
         cv__pg_cell cell;
         if (!take_cell(&at, end, &cell))
