@@ -91,6 +91,35 @@ bool cv__changes_wants(const cv_changes *changes, const char *schema, const char
     return changes->table_count == 0;
 }
 
+/* ---- errors that come again ---- */
+
+static char *copy_text(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+void cv__kept_error_keep(const cv_ctx *cx, cv__kept_error *kept, int code)
+{
+    const cv_error *error = cv_error_last(cx);
+    kept->code = code;
+    kept->message = copy_text(error ? error->message : NULL);
+    kept->hint = copy_text(error ? error->hint : NULL);
+}
+
+int cv__kept_error_fail(cv_ctx *cx, const cv__kept_error *kept)
+{
+    cv_fail(cx, kept->code, "%s", kept->message ? kept->message : "the change stream has ended");
+    if (kept->hint)
+        cv_error_hint(cx, "%s", kept->hint);
+    return kept->code;
+}
+
+void cv__kept_error_done(cv__kept_error *kept)
+{
+    free(kept->message);
+    free(kept->hint);
+}
+
 /* ---- calls ---- */
 
 /* One call at a time, on a stream that has not ended; the database stays until it is over. */
@@ -99,8 +128,8 @@ static int enter(cv_ctx *cx, cv_changes *changes, const char *what)
     CV_TRY(cv__wait_check(cx, what));
     if (changes->busy)
         return cv_fail(cx, CV_E_STATE, "could not %s: another fiber uses the reader", what);
-    if (changes->failed)
-        return cv_fail(cx, changes->failed, "%s", changes->failure ? changes->failure : "the change stream has ended");
+    if (changes->failure.code)
+        return cv__kept_error_fail(cx, &changes->failure);
     if (!changes->db)
         return cv_fail(cx, CV_E_CLOSED, "could not %s: the database was closed", what);
     changes->busy = true;
@@ -116,11 +145,8 @@ static bool ends_stream(int code)
 static void leave(cv_ctx *cx, cv_changes *changes, cv_db *db, int rc)
 {
     changes->busy = false;
-    if (ends_stream(rc)) {
-        const cv_error *error = cv_error_last(cx);
-        changes->failed = rc;
-        changes->failure = error && error->message ? strdup(error->message) : NULL;
-    }
+    if (ends_stream(rc))
+        cv__kept_error_keep(cx, &changes->failure, rc);
     cv__db_unref(db);
 }
 
@@ -153,7 +179,8 @@ const char *cv_changes_position(const cv_changes *changes)
 
 static void free_reader(cv_ctx *cx, cv_changes *changes)
 {
-    char **tables = changes->tables, *failure = changes->failure;
+    char **tables = changes->tables;
+    cv__kept_error failure = changes->failure;
     cv_error *first = cv_error_take(cx);
     CV_SHIELD(cx, CV__CLEAN_UP_MS)
     {
@@ -163,7 +190,7 @@ static void free_reader(cv_ctx *cx, cv_changes *changes)
         cv_error_clear(cx);
     cv_error_put_back(cx, first);
     free(tables);
-    free(failure);
+    cv__kept_error_done(&failure);
 }
 
 static int open_in_driver(cv_ctx *cx, cv_db *db, const cv_changes_options *options, cv_changes **ret_changes)

@@ -13,16 +13,29 @@ enum { CV__CHANGES_QUEUE_BYTES = 8 * 1024 * 1024, CV__CHANGES_HEARTBEAT_MS = 100
 
 typedef struct cv__changes_driver cv__changes_driver;
 
+/** An error that outlasts its context, on the heap: all zero is none. */
+typedef struct cv__kept_error {
+    int code;
+    char *message, *hint; /* NULL: none, or there was no memory */
+} cv__kept_error;
+
+/** Keep `code`, with message and hint of the context's last error. Once. */
+void cv__kept_error_keep(const cv_ctx *cx, cv__kept_error *kept, int code);
+
+/** Fail with it again: returns its code. */
+int cv__kept_error_fail(cv_ctx *cx, const cv__kept_error *kept);
+
+void cv__kept_error_done(cv__kept_error *kept);
+
 /** The head of every reader; drivers embed it as their first member, from calloc. Everything but what `open` is said to
  *  set belongs to changes.c. */
 struct cv_changes {
     const cv__changes_driver *driver;
-    cv_link link;  /* among the readers of the database */
-    cv_db *db;     /* NULL: it was closed */
-    bool busy;     /* a call is under way */
-    int failed;    /* what has ended the stream; 0: nothing has */
-    char *failure; /* its message */
-    char **tables; /* those wanted, one block with their texts; NULL: all */
+    cv_link link;           /* among the readers of the database */
+    cv_db *db;              /* NULL: it was closed */
+    bool busy;              /* a call is under way */
+    cv__kept_error failure; /* what has ended the stream */
+    char **tables;          /* those wanted, one block with their texts; NULL: all */
     size_t table_count;
 };
 

@@ -661,6 +661,70 @@ static void short_deadlines_do_not_keep_a_connection_from_being_made(void **stat
     cv_changes_close(cx, changes);
 }
 
+/* Nobody reads, so nobody connects in between. */
+static void a_slot_that_is_dropped_under_the_reader_is_a_gap(void **state)
+{
+    (void)state;
+    cv_ctx *cx = context();
+    cv_changes *changes = open_named();
+    cv_change c;
+    kill_readers();
+    run("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()");
+    for (int i = 0; i < 2; i++) { /* it comes again, with what to do */
+        CV_WITHIN(cx, 60000)
+        {
+            assert_int_equal(cv_changes_next(cx, changes, &c), CV_E_GAP);
+        }
+        assert_non_null(strstr(cv_error_last(cx)->message, "removed from the server"));
+        assert_non_null(strstr(cv_error_last(cx)->hint, "read the tables anew"));
+        cv_error_clear(cx);
+    }
+    cv_changes_close(cx, changes);
+    changes = open_named(); /* as a new one */
+    run("INSERT INTO books VALUES (1, 'a', 1)");
+    assert_string_equal(until(changes, 1), "+books(id=1 title=a price=1.00)|");
+    cv_changes_close(cx, changes);
+}
+
+static void drop_publication(void)
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "DROP PUBLICATION %s", name);
+    run(sql);
+}
+
+static void assert_unpublished(cv_changes *changes)
+{
+    cv_change c;
+    CV_WITHIN(t.cx, 60000)
+    {
+        assert_int_equal(cv_changes_next(t.cx, changes, &c), CV_E_GAP);
+    }
+    assert_non_null(strstr(cv_error_last(t.cx)->message, "publication of the reader was removed"));
+    assert_non_null(strstr(cv_error_last(t.cx)->hint, "cv_changes_drop"));
+    cv_error_clear(t.cx);
+}
+
+/* What was changed without it stays unreadable, also when it is made again. */
+static void a_publication_that_is_missing_is_a_gap(void **state)
+{
+    (void)state;
+    cv_ctx *cx = context();
+    cv_changes *changes = open_named();
+    drop_publication();
+    run("INSERT INTO books VALUES (1, 'a', 1)");
+    assert_unpublished(changes);
+    cv_changes_close(cx, changes);
+    changes = open_named();
+    assert_unpublished(changes);
+    cv_changes_close(cx, changes);
+    assert_ok(cx, cv_changes_drop(cx, t.db, name));
+    changes = open_named();
+    run("INSERT INTO books VALUES (2, 'b', 1)");
+    assert_string_equal(until(changes, 1), "+books(id=2 title=b price=1.00)|");
+    cv_changes_close(cx, changes);
+}
+
 static int wait_in_fiber(cv_ctx *cx, void *arg)
 {
     cv_change c;
@@ -758,6 +822,8 @@ int main(int argc, char **argv)
         CASE(a_lost_connection_is_made_again),
         CASE(a_lost_connection_of_a_reader_without_a_name_is_a_gap),
         CASE(short_deadlines_do_not_keep_a_connection_from_being_made),
+        CASE(a_slot_that_is_dropped_under_the_reader_is_a_gap),
+        CASE(a_publication_that_is_missing_is_a_gap),
         CASE(closing_the_database_ends_the_wait),
         CASE(closing_the_database_ends_a_reader_that_connects),
         CASE(a_slow_reader_costs_little_memory_and_misses_nothing),

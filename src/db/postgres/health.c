@@ -69,14 +69,8 @@ int cv__pg_list_plans(cv_ctx *cx, cv__conn *base, cv_statement_plan **ret_list, 
     char sql[160];
     snprintf(sql, sizeof sql, "SELECT name, statement, %s FROM pg_catalog.pg_prepared_statements ORDER BY 1", plans);
     CV_TRY(cv__pg_make_ready(cx, conn));
-    CV_TRY(cv__wait_check(cx, "ask PostgreSQL"));
-    if (!PQsendQuery(conn->pg, sql))
-        return cv__pg_lost(cx, conn);
-    CV_TRY(cv__pg_next_result(cx, conn, &result));
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        return cv__pg_fail_statement(cx, conn, result);
+    CV_TRY(cv__pg_query(cx, conn, sql, &result));
     int rc = take_list(cx, result, ret_list, ret_count);
     PQclear(result);
-    int end_rc = cv__pg_finish_statement(cx, conn);
-    return rc < 0 ? rc : end_rc;
+    return rc;
 }

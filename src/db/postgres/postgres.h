@@ -528,6 +528,10 @@ void cv__pg_listener_free(cv__pg_listener *listener);
 
 /* --- session.c: what a connection is set to, and set back to --- */
 
+/** Run a query of the driver's own: all of its rows, as texts, for the caller to clear. The wire must be ready.
+ * Suspends. */
+CV_CHECKED int cv__pg_query(cv_ctx *cx, cv__pg_conn *conn, const char *sql, PGresult **ret_rows);
+
 #define CV__PG_CELL_BYTES 64
 /** Run a query of the driver's own: the first cells of its first row as texts, at most `count`, into `ret_cells`; empty
  * where there is none. The wire must be ready. Suspends. */

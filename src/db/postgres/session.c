@@ -16,26 +16,31 @@
  * ends soon, and takes its locks with it. */
 #define CHECK_CLIENT "SET client_connection_check_interval = 1000"
 
-/* The result of a query of the driver's own, copied. */
-static int take_cells(cv_ctx *cx, cv__pg_conn *conn, PGresult *result, size_t count,
-                      char ret_cells[][CV__PG_CELL_BYTES])
+int cv__pg_query(cv_ctx *cx, cv__pg_conn *conn, const char *sql, PGresult **ret_rows)
 {
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
-        return cv__pg_fail_statement(cx, conn, result);
-    for (size_t i = 0; i < count; i++)
-        snprintf(ret_cells[i], CV__PG_CELL_BYTES, "%s", PQntuples(result) ? PQgetvalue(result, 0, (int)i) : "");
-    PQclear(result);
-    return cv__pg_finish_statement(cx, conn);
+    PGresult *rows;
+    CV_TRY(cv__wait_check(cx, "ask PostgreSQL"));
+    if (!PQsendQuery(conn->pg, sql))
+        return cv__pg_lost(cx, conn);
+    CV_TRY(cv__pg_next_result(cx, conn, &rows));
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK)
+        return cv__pg_fail_statement(cx, conn, rows);
+    int rc = cv__pg_finish_statement(cx, conn);
+    if (rc < 0)
+        PQclear(rows);
+    else
+        *ret_rows = rows;
+    return rc;
 }
 
 int cv__pg_ask(cv_ctx *cx, cv__pg_conn *conn, const char *sql, size_t count, char ret_cells[][CV__PG_CELL_BYTES])
 {
-    PGresult *result;
-    CV_TRY(cv__wait_check(cx, "ask PostgreSQL"));
-    if (!PQsendQuery(conn->pg, sql))
-        return cv__pg_lost(cx, conn);
-    CV_TRY(cv__pg_next_result(cx, conn, &result));
-    return take_cells(cx, conn, result, count, ret_cells);
+    PGresult *rows;
+    CV_TRY(cv__pg_query(cx, conn, sql, &rows));
+    for (size_t i = 0; i < count; i++)
+        snprintf(ret_cells[i], CV__PG_CELL_BYTES, "%s", PQntuples(rows) ? PQgetvalue(rows, 0, (int)i) : "");
+    PQclear(rows);
+    return 0;
 }
 
 /* Whether the session that answers is the one that the start-up message was about: a pooler has made up the number that

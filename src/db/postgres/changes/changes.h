@@ -26,21 +26,32 @@ typedef struct cv__pg_log {
     int64_t sender_timeout_ms; /* it gives up a reader that says nothing for so long; 0: never */
 } cv__pg_log;
 
+/* --- publication.c --- */
+
 /** See that the server writes a log that can be read, and that the tables are published: the publication is made when
  *  there is none, and tables are added to one of ours. CV_E_CONFIG, CV_E_NOT_FOUND, CV_E_PERMISSION, CV_E_UNSUPPORTED.
  *  Suspends. */
 CV_CHECKED int cv__pg_publish(cv_ctx *cx, cv__pg_conn *conn, const cv__pg_slot *slot, const char *const *tables,
                               size_t table_count);
 
+/** Remove a publication, if it was made by cv__pg_publish. Suspends. */
+CV_CHECKED int cv__pg_drop_publication(cv_ctx *cx, cv__pg_conn *conn, const char *name);
+
+/* --- slot.c --- */
+
 /** Find the slot, or make it, which waits for transactions that are open now to end; learn the types of the database's
  *  own; and begin to stream behind `position` (0: where the slot was acknowledged last). The connection takes nothing
  *  but messages of the stream afterwards. `former_pid` is the server's process of the reader's connection before, or 0:
  *  should that one still hold the slot, it is ended. CV_E_GAP, CV_E_LOCKED, CV_E_CONFIG, and what the server says.
  *  Suspends. */
-CV_CHECKED int cv__pg_stream(cv_ctx *cx, cv__pg_conn *conn, cv__pg_slot *slot, uint64_t position, int former_pid,
-                             cv__pgoutput *output, cv__pg_log *ret_log);
+CV_CHECKED int cv__pg_slot_start(cv_ctx *cx, cv__pg_conn *conn, cv__pg_slot *slot, uint64_t position, int former_pid,
+                                 cv__pgoutput *output, cv__pg_log *ret_log);
+
+/** What an error of the server means for a stream, at its start or later: CV_E_GAP where the log, or the publication by
+ *  which it is read, is gone, CV_E_LOCKED where another reader was faster; else `rc` as it is. */
+int cv__pg_slot_explain(cv_ctx *cx, const cv__pg_conn *conn, const cv__pg_slot *slot, int rc);
 
 /** Remove slot and publication. CV_E_NOT_FOUND, CV_E_LOCKED. Suspends. */
-CV_CHECKED int cv__pg_unpublish(cv_ctx *cx, cv__pg_conn *conn, const char *name);
+CV_CHECKED int cv__pg_slot_drop(cv_ctx *cx, cv__pg_conn *conn, const char *name);
 
 #endif
