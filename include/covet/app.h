@@ -78,13 +78,15 @@ CV_API const cv_config *cv_ctx_config(const cv_ctx *cx);
 /** A command of the application, run in the main context with the database open and the registry in use. `argv[0]` is
  * the command's name; flags of settings are taken out already, and what is left is the command's to judge. It returns
  * 0, an exit code of its own (positive), or an error, which is printed with detail and hint. `usage` is what follows
- * the name ("[FILE]"), `help` one line. Kept by reference. */
+ * the name ("[FILE]"), `help` one line, `options` what `help NAME` shows below it: lines of their own, or NULL. Kept by
+ *  reference. */
 typedef struct cv_command {
     const char *name; /* lower-case letters, digits, "-", "_"; not one of the built-in commands */
     const char *usage;
     const char *help;
     int (*run)(cv_ctx *cx, cv_app *app, int argc, char **argv);
     bool without_database;
+    const char *options;
 } cv_command;
 CV_API void cv_app_command(cv_app *app, const cv_command *command);
 
@@ -93,7 +95,7 @@ CV_API bool cv_app_wants_json(const cv_app *app);
 
 /** Run the command line and free the application. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 wrong configuration; 4
  * there are unapplied, changed or missing migrations (showmigrations --check, makemigrations --check, check); 130
- * interrupted. */
+ * interrupted, where the command has ended what it did: its error is CV_E_CANCELLED. */
 CV_API int cv_main(cv_app *app, int argc, char **argv);
 
 /** A client of the whole program, for its tests (testing.h): models, routes and settings are the application's, `cx`
@@ -108,11 +110,12 @@ CV_API CV_CHECKED int cv_app_test_client(cv_ctx *cx, cv_app *app, const char *co
 /** Progress of long work: a bar on standard error when it is a terminal, drawn at most ten times a second; a line every
  *  ten seconds when it is none; nothing with --json. `total` 0 or less: unknown. The label is kept by reference. */
 typedef struct cv_progress cv_progress;
+/** In the arena of the context. Without memory NULL, which the others take: then nothing is told. None suspends. */
 CV_API cv_progress *cv_progress_new(cv_ctx *cx, const cv_app *app, const char *label, int64_t total);
 CV_API void cv_progress_set(cv_progress *progress, int64_t done);
 /** What stands behind the bar, instead of the number done where the total is unknown; cut at 100 bytes. */
 CV_API void cv_progress_note(cv_progress *progress, const char *format, ...) CV_PRINTF(2, 3);
-/** Draw the final state and end the line. NULL is allowed, as above. */
+/** Draw the final state and end the line. */
 CV_API void cv_progress_done(cv_progress *progress);
 
 CV_END_DECLS

@@ -110,13 +110,13 @@ CV_API CV_CHECKED int cv_changes_drop(cv_ctx *cx, cv_db *db, const char *name);
  *  (of different histories). Does not suspend. `db` NULL: that of the context. */
 CV_API CV_CHECKED int cv_changes_compare(cv_ctx *cx, cv_db *db, const char *a, const char *b, int *ret_order);
 
-/** "insert", "commit"... Static storage. */
+/** "insert", "commit"... Static storage. Does not suspend, as none of what follows. */
 CV_API const char *cv_change_kind_name(cv_change_kind kind);
 
 /** The index of a column by its name; -1 when there is none. */
 CV_API int cv_change_find(const cv_change *change, const char *column);
 
-/** A value after, or before the change; NULL where there is none, or it was not told. */
+/** A value after, or before the change; NULL where there is none, or it was not told. Valid as long as the event. */
 CV_API cv_value cv_change_new(const cv_change *change, const char *column);
 CV_API cv_value cv_change_old(const cv_change *change, const char *column);
 

@@ -96,13 +96,15 @@ typedef struct cv_migrate_options {
 CV_API CV_CHECKED int cv_migrate(cv_ctx *cx, const cv_migrations *migrations, const cv_migrate_options *options,
                                  size_t *ret_done);
 
-/** The SQL of one migration for an engine ("sqlite", "postgres", "mariadb"), forward or backward, statements ended by
- * ";\n". */
+/** Append the SQL of one migration for an engine ("sqlite", "postgres", "mariadb"), forward or backward, statements
+ * ended by ";\n". CV_E_NOT_FOUND: no such migration; CV_E_INVALID: no such engine; CV_E_MIGRATION: what the engine
+ * cannot have, or what cannot be undone; the buffer's own. Does not suspend. */
 CV_API CV_CHECKED int cv_migration_sql(cv_ctx *cx, const cv_migrations *migrations, const char *label, const char *name,
                                        const char *engine, bool forward, cv_buf *out);
 
 /** Whether an engine can have all of the set: each migration is rendered for it. CV_E_MIGRATION with the place (a key
- * that is too long for it, a run_sql without statements for it), CV_E_INVALID for an unknown engine. */
+ * that is too long for it, a run_sql without statements for it), CV_E_INVALID for an unknown engine. Does not suspend.
+ */
 CV_API CV_CHECKED int cv_migrations_check_engine(cv_ctx *cx, const cv_migrations *migrations, const char *engine);
 
 /** A file that cv_makemigrations wrote, or would write. */

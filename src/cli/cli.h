@@ -11,6 +11,7 @@ enum cv__exit {
     CV__EXIT_USAGE = 2,
     CV__EXIT_CONFIG = 3,
     CV__EXIT_UNAPPLIED = 4,
+    CV__EXIT_INTERRUPTED = 130,
 };
 
 /** The built-in commands. Each returns 0, a positive exit code, or an error with its story. */

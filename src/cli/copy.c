@@ -6,121 +6,11 @@
 #include <covet/runtime.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define PROGRESS_ROWS 10000
 #define NS_PER_SECOND INT64_C(1000000000)
-
-/* ---- what was asked for ---- */
-
-CV_PRINTF(1, 2) static int usage_error(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("copy: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    return CV__EXIT_USAGE;
-}
-
-static bool ends_with(const char *file, const char *extension)
-{
-    return cv_str_ends_with(cv_str_of(file), cv_str_of(extension));
-}
-
-/* By its name, or by what the file is called; CSV otherwise. */
-static int find_format(const char *name, cv__copy_request *request)
-{
-    const char *file = request->file;
-    if (name ? strcmp(name, "jsonl") == 0 || strcmp(name, "ndjson") == 0
-             : ends_with(file, ".jsonl") || ends_with(file, ".ndjson"))
-        request->format = CV__COPY_JSON_LINES;
-    else if (name ? strcmp(name, "tsv") == 0 : ends_with(file, ".tsv"))
-        request->csv.delimiter = '\t';
-    else if (name && strcmp(name, "csv") != 0)
-        return usage_error("there is no format \"%s\"; there are csv, tsv, jsonl", name);
-    return 0;
-}
-
-static int find_delimiter(const char *text, cv__copy_request *request)
-{
-    if (!text)
-        return 0;
-    if (strcmp(text, "\\t") == 0)
-        text = "\t";
-    if (strlen(text) != 1)
-        return usage_error("the delimiter must be one ASCII character, not \"%s\"", text);
-    request->csv.delimiter = *text;
-    return 0;
-}
-
-/* "id,name" */
-static int find_columns(cv_ctx *cx, const char *text, cv__copy_request *request)
-{
-    cv_str rest = cv_str_of(text), name;
-    if (!text)
-        return 0;
-    size_t most = 1;
-    for (const char *at = text; *at; at++)
-        most += *at == ',';
-    request->columns = cv_zalloc(cx, most, sizeof *request->columns);
-    if (!request->columns)
-        return CV_E_NOMEM;
-    while (cv_str_split(&rest, ',', &name)) {
-        name = cv_str_trim(name);
-        if (name.len == 0)
-            return usage_error("a name is missing in the list of columns \"%s\"", text);
-        if (!(request->columns[request->column_count++] = cv_strndup(cx, name.ptr, name.len)))
-            return CV_E_NOMEM;
-    }
-    return 0;
-}
-
-static int find_batch(const char *text, cv__copy_request *request)
-{
-    if (text && (cv_str_to_i64(cv_str_of(text), &request->batch_rows) < 0 || request->batch_rows < 1))
-        return usage_error("the rows of a batch must be a number from 1 on, not \"%s\"", text);
-    return 0;
-}
-
-static int check_request(const cv__copy_request *request, const char *delimiter, bool header)
-{
-    if (request->format == CV__COPY_JSON_LINES &&
-        (delimiter || request->csv.null_text || request->csv.no_header || header))
-        return usage_error("--delimiter, --null, --header and --no-header are for CSV");
-    if (header && request->csv.no_header)
-        return usage_error("--header and --no-header contradict each other");
-    if (request->out && (request->batch_rows || request->dry_run))
-        return usage_error("--batch and --dry-run are for copying in");
-    return 0;
-}
-
-/* 0, an exit code, or an error. */
-static int parse(cv_ctx *cx, cv_app *app, int argc, char **argv, cv__copy_request *request)
-{
-    cv__args args = cv__args_make(app, argc, argv);
-    const char *format = cv__args_value(&args, "--format"), *columns = cv__args_value(&args, "--columns");
-    const char *delimiter = cv__args_value(&args, "--delimiter"), *batch = cv__args_value(&args, "--batch");
-    *request = (cv__copy_request){.csv.null_text = cv__args_value(&args, "--null")};
-    request->csv.no_header = cv__args_flag(&args, "--no-header");
-    bool header = cv__args_flag(&args, "--header");
-    request->dry_run = cv__args_flag(&args, "--dry-run");
-    int rc = cv__args_end(&args, cv__command_copy.usage, 3, 3);
-    if (rc)
-        return rc;
-    request->out = strcmp(args.argv[0], "out") == 0;
-    if (!request->out && strcmp(args.argv[0], "in") != 0)
-        return usage_error("rows are copied \"in\" or \"out\", not \"%s\"", args.argv[0]);
-    request->table = cv__copy_table(cx, args.argv[1]);
-    request->file = args.argv[2];
-    if ((rc = find_format(format, request)) || (rc = find_delimiter(delimiter, request)) ||
-        (rc = find_columns(cx, columns, request)) || (rc = find_batch(batch, request)))
-        return rc;
-    return check_request(request, delimiter, header);
-}
 
 /* ---- how far it is ---- */
 
@@ -134,6 +24,7 @@ struct copying {
     int64_t started_ns;
     int64_t file_bytes; /* in the end */
     cv_fiber *fiber;    /* NULL when it has ended */
+    bool is_interrupted;
 };
 
 static bool is_standard(const cv__copy_request *request)
@@ -208,11 +99,10 @@ static int copy_in(cv_ctx *cx, struct copying *copying)
                                .progress_rows = PROGRESS_ROWS};
     CV_TRY(open_source(cx, copying, &source));
     start_progress(cx, copying);
-    if (request->dry_run)
-        return cv__copy_check(cx, request->table, &source, &options, &copying->result.rows);
-    int rc = cv_copy_in(cx, request->table, &source, &options, &copying->result);
-    if (rc < 0 && request->batch_rows)
-        cv_error_detail(cx, "%" PRId64 " rows of the batches before are stored", copying->result.rows);
+    int rc = request->dry_run ? cv__copy_check(cx, request->table, &source, &options, &copying->result.rows)
+                              : cv_copy_in(cx, request->table, &source, &options, &copying->result);
+    if (rc == CV_E_FIELD && request->format == CV__COPY_CSV && source.column_count == 1)
+        cv__copy_hint_delimiter(cx, source.columns[0]);
     return rc;
 }
 
@@ -238,11 +128,20 @@ static int copy_out(cv_ctx *cx, struct copying *copying)
     return cv_output_finish(cx, copying->output);
 }
 
+static int copy_within(cv_ctx *cx, struct copying *copying, int64_t timeout_ms)
+{
+    CV_WITHIN(cx, timeout_ms)
+    {
+        return copying->request->out ? copy_out(cx, copying) : copy_in(cx, copying);
+    }
+    return CV_E_INTERNAL;
+}
+
 /* In a fiber of its own, which a signal can cancel. */
 static int copy(cv_ctx *cx, void *arg)
 {
     struct copying *copying = arg;
-    int rc = copying->request->out ? copy_out(cx, copying) : copy_in(cx, copying);
+    int rc = copy_within(cx, copying, copying->request->timeout_ms);
     cv_progress_done(copying->progress);
     if (rc == 0)
         copying->file_bytes = bytes_so_far(copying);
@@ -253,6 +152,7 @@ static int on_stop(cv_ctx *cx, void *arg)
 {
     struct copying *copying = arg;
     (void)cx;
+    copying->is_interrupted = true;
     if (copying->fiber)
         cv_cancel(copying->fiber);
     return 0;
@@ -260,14 +160,53 @@ static int on_stop(cv_ctx *cx, void *arg)
 
 /* ---- the command ---- */
 
+static const char *rows_word(int64_t rows)
+{
+    return rows == 1 ? "row" : "rows";
+}
+
+/* What there is of a copy that failed. */
+static const char *what_is_left(cv_ctx *cx, const struct copying *copying)
+{
+    const cv__copy_request *request = copying->request;
+    int64_t rows = copying->result.rows;
+    const char *text;
+    if (request->out)
+        text = is_standard(request) ? cv_sprintf(cx, "%" PRId64 " %s are written", rows, rows_word(rows))
+                                    : cv_sprintf(cx, "\"%s\" is as it was", request->file);
+    else if (request->batch_rows && !request->dry_run)
+        text = cv_sprintf(cx, "%" PRId64 " rows of the batches before are stored", rows);
+    else
+        text = "nothing is stored";
+    return text ? text : "it is not complete";
+}
+
+/* The story of a failure, with what only the command line knows. */
+static int explain(cv_ctx *cx, const struct copying *copying, int rc)
+{
+    const cv__copy_request *request = copying->request;
+    const char *left = what_is_left(cx, copying);
+    if (rc == CV_E_CANCELLED && copying->is_interrupted) {
+        cv_error_clear(cx);
+        return cv_fail(cx, rc, "interrupted: %s", left);
+    }
+    if (rc == CV_E_TIMEOUT && request->timeout)
+        return cv_fail(cx, rc, "could not copy within %s: %s", request->timeout, left);
+    if (rc == CV_E_SQL)
+        cv__copy_hint_table(cx, request->table);
+    if (request->batch_rows)
+        cv_error_detail(cx, "%s", left);
+    return rc;
+}
+
 static int report(cv_ctx *cx, const struct copying *copying, double seconds)
 {
     const cv__copy_request *request = copying->request;
     FILE *to = request->out && is_standard(request) ? stderr : stdout; /* where the rows are not */
     int64_t bytes = copying->file_bytes, rows = copying->result.rows;
     if (!copying->app->json) {
-        fprintf(to, "%s %" PRId64 " rows %s \"%s\" (%.1f MB in %.1f s)\n", request->dry_run ? "checked" : "copied",
-                rows,
+        fprintf(to, "%s %" PRId64 " %s %s \"%s\" (%.1f MB in %.1f s)\n", request->dry_run ? "checked" : "copied", rows,
+                rows_word(rows),
                 request->dry_run ? "for"
                 : request->out   ? "out of"
                                  : "into",
@@ -297,7 +236,7 @@ static int report(cv_ctx *cx, const struct copying *copying, double seconds)
 static int run_copy(cv_ctx *cx, cv_app *app, int argc, char **argv)
 {
     cv__copy_request request;
-    int rc = parse(cx, app, argc, argv, &request);
+    int rc = cv__copy_parse(cx, app, argc, argv, &request);
     if (rc)
         return rc;
     struct copying *copying = cv_zalloc(cx, 1, sizeof *copying); /* signals may come after this returns */
@@ -310,14 +249,25 @@ static int run_copy(cv_ctx *cx, cv_app *app, int argc, char **argv)
     CV_TRY(cv_spawn(cx, "copy", copy, copying, &copying->fiber));
     rc = cv_join(cx, copying->fiber, NULL);
     copying->fiber = NULL;
-    CV_TRY(rc);
+    if (rc < 0)
+        return explain(cx, copying, rc);
     return report(cx, copying, (double)(cv_now_ns(cx) - started_ns) / NS_PER_SECOND);
 }
 
 const cv_command cv__command_copy = {
     .name = "copy",
     .usage = "in|out TABLE FILE|- [--format csv|tsv|jsonl] [--columns NAME,NAME] [--delimiter C] [--null TEXT] "
-             "[--no-header] [--batch ROWS] [--dry-run] [--json]",
+             "[--no-header] [--batch ROWS] [--dry-run] [--timeout DURATION] [--json]",
     .help = "copy the rows of a file into a table, or those of a table into a file",
+    .options =
+        "TABLE is a table's name or a model's; - is standard input or output\n"
+        "--format csv|tsv|jsonl  otherwise by the file's name; CSV where that says nothing\n"
+        "--columns NAME,NAME     out: which, in which order; in: those of the file, instead of its header's\n"
+        "--no-header             CSV without a first row of names\n"
+        "--delimiter C           of CSV: \";\", or \\t for a tab\n"
+        "--null TEXT             of CSV: what stands for NULL without quotation marks; nothing between two delimiters\n"
+        "--batch ROWS            in: commit after so many rows; without it all rows are stored, or none\n"
+        "--dry-run               in: read and check everything, store nothing\n"
+        "--timeout DURATION      give up after \"90s\", \"10m\"; without it a copy takes as long as it takes\n",
     .run = run_copy,
 };

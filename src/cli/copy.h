@@ -1,4 +1,4 @@
-/* The parts of `copy`: what was asked for, and looking through a file without writing. */
+/* The parts of `copy`: what was asked for, looking through a file without writing, and what may have been meant. */
 #ifndef COVET_SRC_CLI_COPY_H
 #define COVET_SRC_CLI_COPY_H
 
@@ -17,10 +17,24 @@ typedef struct cv__copy_request {
     const char **columns; /* NULL: all */
     size_t column_count;
     int64_t batch_rows;
+    const char *timeout; /* as it was given; NULL: none */
+    int64_t timeout_ms;
 } cv__copy_request;
+
+/* A year: as long as it takes. */
+#define CV__COPY_NO_TIMEOUT_MS (INT64_C(365) * 24 * 3600 * 1000)
+
+/** Read the arguments. What is wrong with them is said on standard error: CV__EXIT_USAGE; else 0, or CV_E_NOMEM. */
+CV_CHECKED int cv__copy_parse(cv_ctx *cx, cv_app *app, int argc, char **argv, cv__copy_request *request);
 
 /** The name of the table that is meant: a table's, or a model's of the registry. */
 const char *cv__copy_table(cv_ctx *cx, const char *name);
+
+/** Hint at the nearest table or model of the registry when there is none of this name. */
+void cv__copy_hint_table(cv_ctx *cx, const char *name);
+
+/** Hint at another delimiter when the name of the only column of a CSV file looks like several. */
+void cv__copy_hint_delimiter(cv_ctx *cx, const char *name);
 
 /** Read a source to its end as cv_copy_in would, and check each value against the columns of the table and, where it
  * has a model, against that; nothing is written. The errors are those of the source, CV_E_FIELD, CV_E_VALIDATION,

@@ -1,4 +1,4 @@
-/* Looking through a file of rows without writing any. */
+/* Looking through a file of rows without writing any; what may have been meant where something is not there. */
 #include "base/ctx.h"
 #include "cli/copy.h"
 #include "orm/registry.h"
@@ -24,6 +24,30 @@ const char *cv__copy_table(cv_ctx *cx, const char *name)
             return model->table;
     }
     return name;
+}
+
+void cv__copy_hint_table(cv_ctx *cx, const char *name)
+{
+    const cv_registry *registry = cx->registry;
+    size_t count = registry ? cv__registry_count(registry) : 0;
+    const char **names = cv_zalloc(cx, 2 * count + 1, sizeof *names);
+    for (size_t i = 0; names && i < count; i++) {
+        const cv_model *model = cv__registry_at(registry, i)->model;
+        names[2 * i] = model->table;
+        names[2 * i + 1] = model->name;
+    }
+    const char *nearest =
+        names && !model_of_table(registry, name) ? cv_str_nearest(cv_str_of(name), names, 2 * count) : NULL;
+    if (nearest)
+        cv_error_hint(cx, "did you mean \"%s\"?", nearest);
+}
+
+void cv__copy_hint_delimiter(cv_ctx *cx, const char *name)
+{
+    const char *mark = strpbrk(name, ";\t|");
+    if (mark)
+        cv_error_hint(cx, "is that several columns? then add --delimiter '%s'",
+                      *mark == '\t' ? "\\t" : (const char[]){*mark, '\0'});
 }
 
 static const cv__field_info *field_of_column(const cv__model_info *model, const char *column)

@@ -63,6 +63,13 @@ static void print_overview(const cv_app *app)
         app->name);
 }
 
+static void print_command(const cv_app *app, const cv_command *command)
+{
+    printf("usage: %s %s %s\n\n%s\n", app->name, command->name, command->usage, command->help);
+    if (command->options)
+        printf("\n%s", command->options);
+}
+
 static void print_settings(const cv_app *app)
 {
     printf("settings: from flags, the environment, a file (--config FILE, or covet.yaml when it is there), in this "
@@ -79,7 +86,7 @@ void cv__print_help(const cv_app *app, const char *name)
 {
     const cv_command *command = name ? cv__command_find(app, name) : NULL;
     if (command)
-        printf("usage: %s %s %s\n\n%s\n", app->name, command->name, command->usage, command->help);
+        print_command(app, command);
     else if (name && strcmp(name, "settings") == 0)
         print_settings(app);
     else
@@ -105,6 +112,8 @@ static void write_commands(cv_json_writer *w, const cv_app *app)
         write_text(w, "name", command->name);
         write_text(w, "usage", command->usage);
         write_text(w, "help", command->help);
+        if (command->options)
+            write_text(w, "options", command->options);
         cv_json_object_end(w);
     }
     cv_json_array_end(w);

@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 
 #include <covet/runtime.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -13,7 +15,7 @@ static int exit_code(int rc)
 {
     if (rc >= 0)
         return rc;
-    return rc == CV_E_CONFIG ? CV__EXIT_CONFIG : CV__EXIT_FAILED;
+    return rc == CV_E_CONFIG ? CV__EXIT_CONFIG : rc == CV_E_CANCELLED ? CV__EXIT_INTERRUPTED : CV__EXIT_FAILED;
 }
 
 /* --config FILE is needed before the settings are read. */
@@ -51,7 +53,10 @@ static int open_database(cv_ctx *cx, const cv_app *app, cv_db **ret_db)
     if (!url)
         return CV_E_NOMEM;
     cv_db_options options = cv__db_options(app->config);
-    return cv_db_open(cx, url, &options, ret_db);
+    int rc = cv_db_open(cx, url, &options, ret_db);
+    if (rc == CV_E_SYNTAX)
+        return cv_fail(cx, CV_E_CONFIG, "cannot read the URL of the database (the setting \"database.url\")");
+    return rc;
 }
 
 static int run_with_database(cv_ctx *cx, cv_app *app, const cv_command *command, int argc, char **argv)
@@ -147,8 +152,18 @@ static void remember_start(cv_app *app, int argc, char **argv)
         app->program_path = cv_sprintf(app->cx, "%s/%s", folder, argv[0]);
 }
 
+/* What is opened first would get the number of a standard stream that was closed, to be read as the input and written
+ * as the output. These places are taken, so that using them fails. */
+static void take_standard_places(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
+}
+
 int cv_main(cv_app *app, int argc, char **argv)
 {
+    take_standard_places();
     cv_tune_heap();
     remember_start(app, argc, argv);
     signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of the write, not the end of the process */

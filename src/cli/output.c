@@ -12,9 +12,21 @@ int cv__print_json(cv_ctx *cx, const cv_buf *out)
     return 0;
 }
 
+/* Whether an error says all that its cause does: "row 3: the key is there already", because "the key is there
+ * already". */
+static bool tells_cause(const cv_error *error)
+{
+    const cv_error *cause = error->cause;
+    bool detail_too = !cause->detail || (error->detail && strcmp(cause->detail, error->detail) == 0);
+    return detail_too && cause->field_count == 0 &&
+           cv_str_ends_with(cv_str_of(error->message), cv_str_of(cause->message));
+}
+
 static void print_text(const char *program, const cv_error *error)
 {
-    for (const cv_error *at = error; at; at = at->cause) {
+    for (const cv_error *at = error, *told = NULL; at; told = at, at = at->cause) {
+        if (told && tells_cause(told))
+            continue;
         fprintf(stderr, at == error ? "%s: %s\n" : "  %s: %s\n", at == error ? program : "because", at->message);
         for (size_t i = 0; i < at->field_count; i++)
             fprintf(stderr, "    %s %s\n", at->fields[i].field, at->fields[i].message);

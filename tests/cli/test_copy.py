@@ -100,7 +100,9 @@ def test_usage(folder):
             ('in', 'authors', '-', '--delimiter', 'ab'): 'must be one ASCII character',
             ('in', 'authors', '-', '--batch', '0'): 'a number from 1 on',
             ('in', 'authors', '-', '--columns', 'id,,name'): 'a name is missing',
-            ('in', 'authors', '-', '--header', '--no-header'): 'contradict',
+            ('in', 'authors', '-', '--timeout', '5'): 'must be a duration such as "90s" or "10m", not "5"',
+            ('in', 'authors', 'a.csv.gz'): '"a.csv.gz" is packed: read it from "gzip -dc a.csv.gz |" with -',
+            ('out', 'authors', 'a.csv.zst'): '"a.csv.zst" would not be packed: write to "- | zstd > a.csv.zst"',
             ('out', 'authors', '-', '--dry-run'): 'are for copying in',
             ('in', 'authors', '-', '--format', 'jsonl', '--no-header'): 'are for CSV',
             ('in', 'authors', '-', '--colums', 'id'): 'did you mean "--columns"?'}.items():
@@ -108,8 +110,35 @@ def test_usage(folder):
         assert part in error, error
 
 
+def test_help_tells_what_the_options_do(folder):
+    said, _ = migrated(folder).run('copy', '--help')
+    for option in '--format', '--columns', '--no-header', '--delimiter', '--null', '--batch', '--dry-run', '--timeout':
+        assert f'\n{option} ' in said, said
+
+
+def test_closed_standard_streams_are_told(folder):
+    program = stocked(folder)
+    for arguments, closed, part in (('in', 'authors', '-'), '<&-', 'could not read "standard input"'), \
+                                   (('out', 'authors', '-'), '>&-', 'could not write "standard output"'):
+        done = subprocess.run(['sh', '-c', f'exec "$0" copy "$@" {closed}', program.path, *arguments], cwd=folder,
+                              env=program.environment, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=False)
+        assert done.returncode == 1 and part in done.stderr, done
+    subprocess.run(['sh', '-c', 'exec "$0" copy out authors all.csv <&- >&- 2>&-', program.path], cwd=folder,
+                   env=program.environment, timeout=PATIENCE_S, check=False)
+    assert (folder / 'all.csv').read_text() == AUTHORS
+
+
+def test_one_row_is_a_row(folder):
+    program = migrated(folder)
+    assert 'copied 1 row into' in program.run('copy', 'in', 'authors', '-', stdin='name\nx\n')[0]
+
+
 def test_names_that_do_not_exist(folder):
     program = stocked(folder)
+    error = program.error('copy', 'out', 'autors', '-')
+    assert 'did you mean "authors"?' in error, error
+    error = refused(program, folder, 'id;name\n5;x\n')
+    assert "--delimiter ';'" in error, error
     error = program.error('copy', 'in', 'authors', 'missing.csv')
     assert 'missing.csv' in error and 'no such file' in error, error
     error = program.error('copy', 'out', 'author5', '-')
@@ -170,7 +199,7 @@ def test_values_that_do_not_fit(folder):
 def test_rows_that_break_a_constraint(folder):
     program = stocked(folder)
     error = refused(program, folder, 'id,name\n5,x\n1,y\n')
-    assert 'row 2' in error and 'id' in error, error
+    assert 'row 2, line 3' in error and 'id' in error and 'because' not in error, error
     error = refused(program, folder, 'id,name\n5,\n')
     assert 'row 1' in error and 'name' in error, error
 
@@ -244,12 +273,39 @@ def test_an_interruption_leaves_nothing_half_done(folder):
     program = migrated(folder)
     rows = b'id,name\n' + b''.join(b'%d,name %d\n' % (i, i) for i in range(1, 20001))
     status, error = interrupted(program, 'in', 'authors', '-', stdin=rows)
-    assert status == 1 and 'cancelled' in error, (status, error)
+    assert status == 130 and error == 'bookshop: interrupted: nothing is stored\n', (status, error)
     assert program.rows('SELECT count(*) FROM authors') == [(0,)]
     status, error = interrupted(program, 'in', 'authors', '-', '--batch', '1000', stdin=rows)
     (stored,), = program.rows('SELECT count(*) FROM authors')
-    assert status == 1 and stored % 1000 == 0, (status, stored, error)
+    assert status == 130 and stored % 1000 == 0, (status, stored, error)
+    assert f'interrupted: {stored} rows of the batches before are stored' in error, error
     program.run('copy', 'out', 'authors', 'after.csv') # nothing is locked
+
+
+def test_a_termination_tells_scripts(folder):
+    program = stocked(folder)
+    os.mkfifo(folder / 'silent')
+    process = subprocess.Popen([program.path, 'copy', 'in', 'authors', 'silent', '--json'], cwd=folder,
+                               env=program.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    writer = os.open(folder / 'silent', os.O_WRONLY) # when it has opened its end
+    process.send_signal(signal.SIGTERM)
+    told = json.loads(process.stderr.read())
+    os.close(writer)
+    process.stderr.close()
+    assert process.wait(PATIENCE_S) == 130 and told['error']['code'] == 'CV_E_CANCELLED', told
+
+
+def test_a_time_limit(folder):
+    program = migrated(folder)
+    process = subprocess.Popen([program.path, 'copy', 'in', 'authors', '-', '--timeout', '200ms'], cwd=folder,
+                               env=program.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdin.write('id,name\n1,x\n')
+    process.stdin.flush()
+    error = process.stderr.read()
+    process.stdin.close()
+    process.stderr.close()
+    assert process.wait(PATIENCE_S) == 1 and 'could not copy within 200ms: nothing is stored' in error, error
+    assert program.rows('SELECT count(*) FROM authors') == [(0,)]
 
 
 def test_a_progress_bar_on_a_terminal(folder):

@@ -123,11 +123,15 @@ int cv__pool_fail_timeout(cv_ctx *cx, cv__pool *pool)
     cv__pool_slot *slot = cv__pool_slot_now(pool, cv_now_ns(cx));
     if (slot)
         slot->timeouts++;
-    cv_fail(cx, CV_E_POOL_TIMEOUT, "could not get a %s within %lld ms",
+    bool none_is_made = pool->connecting > 0 && pool->connecting == pool->open;
+    cv_fail(cx, CV_E_POOL_TIMEOUT, "could not get a %s within %lld ms%s",
             pool->role == CV__WRITER ? "connection for writing" : "connection",
-            (long long)pool->options.acquire_timeout_ms);
+            (long long)pool->options.acquire_timeout_ms, none_is_made ? ": the server does not answer" : "");
     cv__pool_describe(cx, pool);
-    cv_error_hint(cx, "keep transactions and open rows short, or raise max_connections or acquire_timeout");
+    cv_error_hint(cx, none_is_made
+                          ? "is the server stopped or overloaded, or a firewall before it? a slow one needs a longer "
+                            "acquire_timeout and connect_timeout"
+                          : "keep transactions and open rows short, or raise max_connections or acquire_timeout");
     return CV_E_POOL_TIMEOUT;
 }
 
