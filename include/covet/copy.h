@@ -50,9 +50,11 @@ typedef struct cv_copy_source {
      * story, which ends the copy with this code and story. */
     int (*next)(cv_ctx *cx, void *arg, const cv_value **ret_values);
     /** Optional. Where the present row comes from, for messages: "books.csv, row 3, line 5, column \"price\""; without
-     *  the column when it is SIZE_MAX. NULL: "row 3, column \"price\"". Valid until the next call of anything. */
+     *  the column when it is SIZE_MAX. NULL: "books.csv, row 3, column \"price\"". Valid until the next call of
+     *  anything. Not asked after the end. */
     const char *(*place)(cv_ctx *cx, void *arg, size_t column);
     void *arg;
+    const char *name; /* of what the rows come from, for messages: a file; NULL: none. Must outlive the copy */
 } cv_copy_source;
 
 /* Where rows go to. As above; the statements that a sink runs are refused in a transaction only, outside they have a
@@ -98,7 +100,8 @@ typedef struct cv_copy_options {
  *  A row that is in conflict with one that is there is an error, as in every engine's own way of bulk; to be lenient,
  *  copy into a table of its own and INSERT ... SELECT ... ON CONFLICT from it.
  *
- *  Errors of a value or row tell its place (what `place` says, else the row's number from 1), its column and the value,
+ *  Errors of a value or row tell its place (what `place` says, else the source's name and the row's number from 1; an
+ *  engine that takes many rows at once refuses one that is not the present one any more), its column and the value,
  *  shortened; the error has column and constraint where they are known. PostgreSQL checks foreign keys when all rows
  *  are there, and names none. CV_E_SQL: no such table; CV_E_FIELD: no such column, with the nearest; CV_E_INVALID: no
  *  columns, or one twice; CV_E_TYPE, CV_E_RANGE, CV_E_SYNTAX, CV_E_INVALID: a value that the column cannot have; those

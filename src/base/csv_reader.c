@@ -396,11 +396,9 @@ static int next_row(cv_ctx *cx, cv__csv_reader *reader)
 {
     size_t present = reader->text.len - reader->at;
     reader->count = 0;
-    if (present == 0) /* the present row remains the last one, for cv__csv_place */
-        return ROW_IS_INCOMPLETE;
     reader->row = reader->next_row;
     reader->line = reader->next_line;
-    if (present < reader->look_again_bytes && !reader->has_ended)
+    if (present == 0 || (present < reader->look_again_bytes && !reader->has_ended))
         return ROW_IS_INCOMPLETE;
     const char *start = reader->text.data + reader->at;
     struct scan scan = {.cx = cx, .reader = reader, .start = start, .at = start, .end = start + present};

@@ -161,17 +161,6 @@ static void columns_have_names_when_they_are_known(void **state)
     assert_int_equal(cv__csv_next(cx, &reader), CV_E_SYNTAX);
 }
 
-static void behind_the_last_row_the_place_is_that_of_the_last_row(void **state)
-{
-    (void)state;
-    start_with(NULL, "1,x\n2,y\n");
-    expect_row("1|x");
-    expect_row("2|y");
-    cv__csv_end(&reader);
-    assert_int_equal(cv__csv_next(cx, &reader), 0);
-    assert_string_equal(cv__csv_place(cx, &reader, SIZE_MAX), "row 2, line 2");
-}
-
 static void the_line_of_a_field_is_counted_over_those_before(void **state)
 {
     (void)state;
@@ -342,7 +331,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_byte_order_mark_is_skipped, setup, teardown),
         cmocka_unit_test_setup_teardown(the_header_is_not_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_have_names_when_they_are_known, setup, teardown),
-        cmocka_unit_test_setup_teardown(behind_the_last_row_the_place_is_that_of_the_last_row, setup, teardown),
         cmocka_unit_test_setup_teardown(the_line_of_a_field_is_counted_over_those_before, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed_text_is_an_error_with_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_have_limits, setup, teardown),

@@ -199,7 +199,7 @@ def test_values_that_do_not_fit(folder):
 def test_rows_that_break_a_constraint(folder):
     program = stocked(folder)
     error = refused(program, folder, 'id,name\n5,x\n1,y\n')
-    assert 'row 2, line 3' in error and 'id' in error and 'because' not in error, error
+    assert 'bad.csv, row 2' in error and 'id' in error and 'because' not in error, error
     error = refused(program, folder, 'id,name\n5,\n')
     assert 'row 1' in error and 'name' in error, error
 

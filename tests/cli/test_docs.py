@@ -1,5 +1,5 @@
 """docs/server.md lists every setting of the server with its default, and nothing else; docs/postgresql.md every option of a
-database URL that only PostgreSQL has."""
+database URL that only PostgreSQL has, docs/mariadb.md those of MariaDB."""
 import re
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from bookshop import fresh
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'server.md'
 POSTGRES_PAGE = ROOT / 'docs' / 'postgresql.md'
+MARIADB_PAGE = ROOT / 'docs' / 'mariadb.md'
 ROW = re.compile(r'^\| `([a-z_.]+)` \| (.*?) \| (.+) \|$', re.MULTILINE)
 
 
@@ -38,7 +39,7 @@ def names_in(path, table):
     """The first string of each entry of a table in C."""
     text = (ROOT / path).read_text()
     body = re.search(table + r'\[\] = \{\n(.*?)\n\};', text, re.DOTALL).group(1)
-    return set(re.findall(r'^ *\{?"([a-z_]+)"', body, re.MULTILINE))
+    return set(re.findall(r'^ *(?:\{|TEXT\()?"([a-z_]+)"', body, re.MULTILINE))
 
 
 def test_each_option_of_postgresql_has_its_row(folder):
@@ -49,6 +50,14 @@ def test_each_option_of_postgresql_has_its_row(folder):
     assert own <= listed, own - listed
     assert listed <= own | every_engine, listed - own - every_engine
     assert {name for name in every_engine if name.startswith('statement_')} <= listed
+
+
+def test_each_option_of_mariadb_has_its_row(folder):
+    own = names_in('src/db/mariadb/options.c', 'options_known')
+    assert {'ssl_mode', 'ssl_ca', 'socket'} <= own, own
+    page = MARIADB_PAGE.read_text()
+    missing = [name for name in own if f'`{name}`' not in page]
+    assert not missing, missing
 
 
 def test_each_error_of_connecting_has_its_row(folder):

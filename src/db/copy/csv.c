@@ -158,7 +158,8 @@ int cv_csv_source(cv_ctx *cx, cv_input *input, const cv_csv_options *options, cv
                                    .start = start_source,
                                    .next = next_row,
                                    .place = place,
-                                   .arg = source};
+                                   .arg = source,
+                                   .name = cv_input_name(source->input)};
     return 0;
 }
 

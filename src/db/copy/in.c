@@ -189,12 +189,13 @@ static column_plan plan_of(const cv__column_type *type)
 
 static const char *place_of(cv_ctx *cx, const copying *c, int64_t row, int column)
 {
-    const char *place = NULL;
+    const char *place = NULL, *name = c->source->name ? c->source->name : "", *comma = *name ? ", " : "";
     if (row == c->taken && !c->ended && c->source->place)
         place = c->source->place(cx, c->source->arg, column < 0 ? SIZE_MAX : (size_t)column);
     if (!place)
-        place = column < 0 ? cv_sprintf(cx, "row %lld", (long long)row)
-                           : cv_sprintf(cx, "row %lld, column \"%s\"", (long long)row, c->names[column]);
+        place = column < 0
+                    ? cv_sprintf(cx, "%s%srow %lld", name, comma, (long long)row)
+                    : cv_sprintf(cx, "%s%srow %lld, column \"%s\"", name, comma, (long long)row, c->names[column]);
     return place ? place : "a row";
 }
 

@@ -396,7 +396,8 @@ int cv_json_lines_source(cv_ctx *cx, cv_input *input, const cv_json_lines_option
                                    .start = start_source,
                                    .next = next_row,
                                    .place = place,
-                                   .arg = source};
+                                   .arg = source,
+                                   .name = cv_input_name(source->lines.input)};
     return 0;
 }
 

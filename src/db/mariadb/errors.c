@@ -357,6 +357,8 @@ static void advise(cv_ctx *cx, unsigned number)
         cv_error_hint(cx, "free some space on the server's disk; what was committed before is safe");
     else if (number == ER_NO_DB_ERROR)
         cv_error_hint(cx, "name one in the database URL, behind the host: mysql://user@host/name");
+    else if (number == ER_BINLOG_STMT_MODE_AND_ROW_ENGINE)
+        cv_error_hint(cx, "set binlog_format = MIXED or ROW on the server");
     else if (number == ER_TOO_LONG_KEY)
         cv_error_hint(cx, "keys of texts need a maximum length: 768 characters at most");
 }
