@@ -116,6 +116,11 @@ const cv_command cv__command_migrate = {
     .name = "migrate",
     .usage = "[LABEL [NAME | zero]] [--dry-run] [--dir FOLDER] [--json]",
     .help = "bring the database to the newest migrations, or a label up or down to one",
+    .options = "LABEL         of this one only; the label of an application is its name\n"
+               "NAME          up or down to this migration; a beginning that fits one suffices\n"
+               "zero          undo all of the label\n"
+               "--dry-run     tell what would be done\n"
+               "--dir FOLDER  where the migrations are\n",
     .run = run_migrate,
 };
 
@@ -191,6 +196,11 @@ const cv_command cv__command_makemigrations = {
     .name = "makemigrations",
     .usage = "[LABEL] [--name NAME] [--dry-run] [--check] [--dir FOLDER] [--json]",
     .help = "write migrations for what the models have and the migrations do not",
+    .options = "LABEL         of this one only\n"
+               "--name NAME   of the file; otherwise made from what it does\n"
+               "--dry-run     show the files and write none\n"
+               "--check       write none, and end with 4 when there is something to write\n"
+               "--dir FOLDER  where the migrations are\n",
     .run = run_makemigrations,
     .without_database = true,
 };
@@ -266,6 +276,8 @@ const cv_command cv__command_showmigrations = {
     .name = "showmigrations",
     .usage = "[--check] [--dir FOLDER] [--json]",
     .help = "list the migrations and which of them are applied",
+    .options = "--check       end with 4 unless all are applied, and as they are in the files\n"
+               "--dir FOLDER  where the migrations are\n",
     .run = run_showmigrations,
 };
 
@@ -303,6 +315,9 @@ const cv_command cv__command_sqlmigrate = {
     .name = "sqlmigrate",
     .usage = "LABEL NAME [--engine sqlite | postgres | mariadb] [--backward] [--dir FOLDER] [--json]",
     .help = "show the SQL of a migration, without a database",
+    .options = "--engine NAME  sqlite, postgres or mariadb; otherwise that of the settings\n"
+               "--backward     the SQL that undoes it\n"
+               "--dir FOLDER   where the migrations are\n",
     .run = run_sqlmigrate,
     .without_database = true,
 };

@@ -349,5 +349,8 @@ const cv_command cv__command_serve = {
     .name = "serve",
     .usage = "[--listen ADDRESS | --host ADDRESS --port NUMBER] [--workers NUMBER]",
     .help = "answer HTTP requests until SIGTERM or Ctrl-C; SIGHUP: start the program anew without refusing anybody",
+    .options = "--listen ADDRESS  127.0.0.1:8000, [::1]:8000, :8000, unix:/run/app.sock, fd:3, or inherited\n"
+               "--host, --port    the same in two\n"
+               "--workers NUMBER  threads that answer; 0: one a core, or 1 with a database in memory\n",
     .run = run_serve,
 };

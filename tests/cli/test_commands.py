@@ -27,6 +27,9 @@ def test_help_of_each_command(folder):
         assert output.startswith(f'usage: bookshop {command} '), output
         assert program.run(command, '--help')[0] == output
         assert program.run(command, 'whatever', '-h')[0] == output
+        usage, _, rest = output.partition('\n')
+        for option in set(re.findall(r'--[a-z-]+', usage)) - {'--json'}:
+            assert option in rest, (option, output)
 
 
 def test_help_of_settings_shows_values_and_sources(folder):
