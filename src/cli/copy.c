@@ -53,6 +53,8 @@ static void start_progress(cv_ctx *cx, struct copying *copying)
     const cv__copy_request *request = copying->request;
     int64_t total = copying->input ? cv_input_size(copying->input) : 0;
     copying->started_ns = cv_now_ns(cx);
+    if (request->out && is_standard(request) && isatty(STDOUT_FILENO))
+        return; /* the rows themselves are seen */
     copying->progress = cv_progress_new(cx, copying->app,
                                         request->dry_run ? "checking"
                                         : request->out   ? "copying out"

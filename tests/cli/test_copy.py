@@ -308,6 +308,29 @@ def test_a_time_limit(folder):
     assert program.rows('SELECT count(*) FROM authors') == [(0,)]
 
 
+def read_terminal(ours):
+    """All that is drawn on a pseudo-terminal, of which the other side is with processes that end."""
+    drawn, limit = b'', time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit and select.select([ours], [], [], PATIENCE_S)[0]:
+        try:
+            drawn += os.read(ours, 4096)
+        except OSError: # its other side is closed
+            break
+    os.close(ours)
+    return drawn
+
+
+def test_rows_on_a_terminal_have_no_bar_among_them(folder):
+    program = stocked(folder)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([program.path, 'copy', 'out', 'authors', '-'], cwd=folder, env=program.environment,
+                               stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = read_terminal(ours)
+    assert process.wait(PATIENCE_S) == 0
+    assert b'Ursula' in drawn and b'copied 2 rows' in drawn and b'copying out' not in drawn, drawn
+
+
 def test_a_progress_bar_on_a_terminal(folder):
     program = migrated(folder)
     (folder / 'a.csv').write_text('id,name\n' + ''.join(f'{i},name {i}\n' for i in range(1, 50001)))
@@ -315,14 +338,7 @@ def test_a_progress_bar_on_a_terminal(folder):
     process = subprocess.Popen([program.path, 'copy', 'in', 'authors', 'a.csv'], cwd=folder, env=program.environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs)
     os.close(theirs)
-    drawn, limit = b'', time.monotonic() + PATIENCE_S
-    while time.monotonic() < limit and select.select([ours], [], [], PATIENCE_S)[0]:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError: # its other side is closed
-            break
-        drawn += piece
-    os.close(ours)
+    drawn = read_terminal(ours)
     assert process.wait(PATIENCE_S) == 0
     process.stdout.close()
     assert b'copying in [' in drawn and b'100 %' in drawn and b'50000 rows' in drawn and b'MB' in drawn, drawn
