@@ -1,10 +1,12 @@
 #include "rt/stream.h"
 
+#include "base/ctx.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,4 +101,119 @@ int cv__descriptor_write(const cv__descriptor *descriptor, const char *from, siz
         }
     }
     return 0;
+}
+
+/* ---- the life of a stream ---- */
+
+static void release(cv__stream *stream)
+{
+    cv__descriptor_done(&stream->descriptor);
+    if (stream->release)
+        stream->release(stream);
+    for (size_t i = 0; i < CV__STREAM_BLOCKS; i++) {
+        free(stream->blocks[i]);
+        stream->blocks[i] = NULL;
+    }
+}
+
+static void unref(cv__stream *stream)
+{
+    if (--stream->references > 0)
+        return;
+    free(stream->name);
+    free(stream);
+}
+
+static void enter_lane(cv__stream *stream)
+{
+    stream->references++;
+    stream->is_on_lane = true;
+}
+
+static void leave_lane(void *arg)
+{
+    cv__stream *stream = arg;
+    stream->is_on_lane = false;
+    if (stream->is_closed)
+        release(stream);
+    unref(stream);
+}
+
+void cv__stream_close(cv__stream *stream)
+{
+    if (stream->is_closed)
+        return;
+    stream->is_closed = true;
+    cv__descriptor_stop(&stream->descriptor);
+    if (stream->main)
+        cv__errand_drop(stream->main, &stream->errand);
+    if (!stream->is_on_lane)
+        release(stream);
+}
+
+static void close_by_arena(void *arg)
+{
+    cv__stream_close(arg);
+    unref(arg);
+}
+
+static int out_of_memory(cv_ctx *cx, const char *name, const char *verb)
+{
+    return cv_fail(cx, CV_E_NOMEM, "could not %s \"%s\": out of memory", verb, name);
+}
+
+cv__stream *cv__stream_new(cv_ctx *cx, size_t size, const char *name, const char *verb)
+{
+    cv__stream *stream = calloc(1, size);
+    char *copy = strdup(name);
+    if (!stream || !copy) {
+        free(stream);
+        free(copy);
+        (void)out_of_memory(cx, name, verb);
+        return NULL;
+    }
+    *stream = (cv__stream){.name = copy, .verb = verb, .references = 1, .descriptor = {.fd = -1, .stop_fd = -1}};
+    if (cv_cleanup(cx, close_by_arena, stream) == 0)
+        return stream;
+    unref(stream);
+    return NULL;
+}
+
+/* ---- files ---- */
+
+int cv__stream_fail(cv_ctx *cx, const cv__stream *stream, const char *doing)
+{
+    if (stream->system_error == EISDIR)
+        return cv_fail(cx, CV_E_INVALID, "cannot %s \"%s\": it is a folder", stream->verb, stream->name);
+    return cv__fail_uv(cx, uv_translate_sys_error(stream->system_error), "%s \"%s\"", doing, stream->name);
+}
+
+int cv__stream_use(cv_ctx *cx, cv__stream *stream, int fd, const char *doing)
+{
+    if (!cx->runtime)
+        return cv_fail(cx, CV_E_CONTEXT, "cannot %s \"%s\": the context has no runtime", stream->verb, stream->name);
+    stream->system_error = cv__descriptor_init_copy(&stream->descriptor, fd);
+    return stream->system_error ? cv__stream_fail(cx, stream, doing) : 0;
+}
+
+int cv__stream_run(cv_ctx *cx, cv__stream *stream, int (*fn)(void *arg), const char *doing)
+{
+    enter_lane(stream);
+    CV_TRY(cv_offload(cx, CV_LANE_FILES, fn, stream, leave_lane));
+    return stream->system_error ? cv__stream_fail(cx, stream, doing) : 0;
+}
+
+int cv__stream_need_blocks(cv_ctx *cx, cv__stream *stream)
+{
+    for (size_t i = 0; i < CV__STREAM_BLOCKS; i++)
+        if (!(stream->blocks[i] = malloc(CV__STREAM_BLOCK_BYTES)))
+            return out_of_memory(cx, stream->name, stream->verb);
+    stream->main = cv__main_ctx(cx);
+    return 0;
+}
+
+int cv__stream_begin(cv_ctx *cx, cv__stream *stream, int (*fn)(void *arg))
+{
+    enter_lane(stream);
+    return cv__errand_begin(cx, &stream->errand, CV_LANE_FILES, fn, stream, leave_lane);
 }
