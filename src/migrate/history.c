@@ -1,57 +1,19 @@
 #include "migrate/history.h"
 
 #include "db/database.h"
+#include "migrate/bookkeeping.h"
 #include <stdio.h>
 
 #define MAX_ROWS 100000
 
-static int run(cv_ctx *cx, const char *sql, const cv_value *values, size_t count)
-{
-    return cv_sql_run(cx, sql, values, count, NULL, NULL);
-}
-
 int cv__history_create(cv_ctx *cx)
 {
-    static const struct {
-        const char *name;
-        cv__column_type type;
-    } columns[] = {
+    static const cv__bookkeeping_column columns[] = {
         {"label", {.type = CV_TYPE_TEXT, .max_length = 100}},   {"name", {.type = CV_TYPE_TEXT, .max_length = 100}},
         {"checksum", {.type = CV_TYPE_TEXT, .max_length = 64}}, {"applied_at", {.type = CV_TYPE_TIME}},
         {"duration_us", {.type = CV_TYPE_I64, .bits = 64}},
     };
-    const cv_db *db = cv_ctx_db(cx);
-    cv_buf sql;
-    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 4096);
-    cv_buf_add_text(&sql, "CREATE TABLE IF NOT EXISTS " CV__MIGRATE_HISTORY " (");
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        cv__add_identifier(&sql, cv_str_of(columns[i].name));
-        cv_buf_add_char(&sql, ' ');
-        cv__db_dialect(db)->add_column_type(&sql, &columns[i].type);
-        cv_buf_add_text(&sql, " NOT NULL, ");
-    }
-    cv_buf_add_text(&sql, "PRIMARY KEY (\"label\", \"name\"))");
-    cv_buf_add_text(&sql, cv__db_dialect(db)->table_options);
-    return sql.error ? cv_fail(cx, sql.error, "could not make the history: out of memory") : run(cx, sql.data, NULL, 0);
-}
-
-static int exists(cv_ctx *cx, bool *ret_exists)
-{
-    cv_value count;
-    const char *engine = cv_db_engine(cv_ctx_db(cx));
-    if (strcmp(engine, "postgres") == 0)
-        CV_TRY(cv_scalar(cx, &count,
-                         "SELECT count(*) FROM pg_catalog.pg_class "
-                         "WHERE oid = to_regclass('covet_migrations') AND relkind = 'r'"));
-    else if (strcmp(engine, "mariadb") == 0)
-        CV_TRY(cv_scalar(cx, &count,
-                         "SELECT count(*) FROM information_schema.tables "
-                         "WHERE table_schema = DATABASE() AND table_name = 'covet_migrations'"));
-    else
-        CV_TRY(cv_scalar(cx, &count,
-                         "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'covet_migrations'"));
-    *ret_exists = count.as.i64 > 0;
-    return 0;
+    return cv__bookkeeping_create(cx, CV__MIGRATE_HISTORY, columns, sizeof columns / sizeof *columns);
 }
 
 /* ---- reading ---- */
@@ -119,7 +81,7 @@ int cv__history_read(cv_ctx *cx, const cv_migrations *migrations, cv__history *r
     history.by_position = cv_zalloc(cx, migrations->count + 1, sizeof *history.by_position);
     if (!history.by_position)
         return CV_E_NOMEM;
-    CV_TRY(exists(cx, &present));
+    CV_TRY(cv__bookkeeping_exists(cx, CV__MIGRATE_HISTORY, &present));
     if (present)
         CV_TRY(read_rows(cx, &history));
     match(migrations, &history);

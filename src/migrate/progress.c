@@ -1,44 +1,20 @@
 #include "migrate/progress.h"
 
 #include "db/database.h"
+#include "migrate/bookkeeping.h"
 #include <stdio.h>
 
 int cv__progress_create(cv_ctx *cx)
 {
-    static const cv__column_type name = {.type = CV_TYPE_TEXT, .max_length = 100};
-    static const cv__column_type checksum = {.type = CV_TYPE_TEXT, .max_length = 64};
-    static const cv__column_type number = {.type = CV_TYPE_I64, .bits = 64};
-    static const cv__column_type flag = {.type = CV_TYPE_BOOL};
-    const struct {
-        const char *name;
-        const cv__column_type *type;
-    } columns[] = {{"label", &name},   {"name", &name},   {"forward", &flag},
-                   {"begun", &number}, {"done", &number}, {"prefix", &checksum}};
-    const cv__dialect *dialect = cv__db_dialect(cv_ctx_db(cx));
-    cv_buf sql;
-    cv_buf_init_arena(&sql, cv_ctx_arena(cx), 4096);
-    cv_buf_add_text(&sql, "CREATE TABLE IF NOT EXISTS " CV__MIGRATE_PROGRESS " (");
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
-        cv__add_identifier(&sql, cv_str_of(columns[i].name));
-        cv_buf_add_char(&sql, ' ');
-        dialect->add_column_type(&sql, columns[i].type);
-        cv_buf_add_text(&sql, " NOT NULL, ");
-    }
-    cv_buf_add_text(&sql, "PRIMARY KEY (\"label\", \"name\"))");
-    cv_buf_add_text(&sql, dialect->table_options);
-    if (sql.error)
-        return cv_fail(cx, sql.error, "could not make the table \"" CV__MIGRATE_PROGRESS "\": out of memory");
-    return cv_sql_run(cx, sql.data, NULL, 0, NULL, NULL);
-}
-
-static int exists(cv_ctx *cx, bool *ret_exists)
-{
-    cv_value count;
-    CV_TRY(cv_scalar(cx, &count,
-                     "SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = "
-                     "'" CV__MIGRATE_PROGRESS "'"));
-    *ret_exists = count.as.i64 > 0;
-    return 0;
+    static const cv__bookkeeping_column columns[] = {
+        {"label", {.type = CV_TYPE_TEXT, .max_length = 100}},
+        {"name", {.type = CV_TYPE_TEXT, .max_length = 100}},
+        {"forward", {.type = CV_TYPE_BOOL}},
+        {"begun", {.type = CV_TYPE_I64, .bits = 64}},
+        {"done", {.type = CV_TYPE_I64, .bits = 64}},
+        {"prefix", {.type = CV_TYPE_TEXT, .max_length = 64}},
+    };
+    return cv__bookkeeping_create(cx, CV__MIGRATE_PROGRESS, columns, sizeof columns / sizeof *columns);
 }
 
 static int add_row(cv_ctx *cx, const cv_rows *rows, cv__progress *p)
@@ -60,7 +36,7 @@ int cv__progress_read(cv_ctx *cx, cv__progress_list *ret_list)
     *ret_list = (cv__progress_list){0};
     if (cv__db_dialect(cv_ctx_db(cx))->transactional_ddl)
         return 0;
-    CV_TRY(exists(cx, &present));
+    CV_TRY(cv__bookkeeping_exists(cx, CV__MIGRATE_PROGRESS, &present));
     if (!present)
         return 0;
     CV_TRY(cv_select(cx, &rows,

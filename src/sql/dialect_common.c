@@ -56,15 +56,20 @@ bool cv__parse_type(const cv__type_name *names, size_t count, cv_str declared, c
     return false;
 }
 
-void cv__add_quoted(cv_buf *out, cv_str text)
+void cv__add_in_quotes(cv_buf *out, cv_str text, char quote)
 {
-    cv_buf_add_char(out, '\'');
+    cv_buf_add_char(out, quote);
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '\'')
-            cv_buf_add_char(out, '\'');
+        if (text.ptr[i] == quote)
+            cv_buf_add_char(out, quote);
         cv_buf_add_char(out, text.ptr[i]);
     }
-    cv_buf_add_char(out, '\'');
+    cv_buf_add_char(out, quote);
+}
+
+void cv__add_quoted(cv_buf *out, cv_str text)
+{
+    cv__add_in_quotes(out, text, '\'');
 }
 
 void cv__add_hex(cv_buf *out, const uint8_t *bytes, size_t len)

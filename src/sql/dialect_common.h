@@ -16,6 +16,9 @@ typedef struct cv__type_name {
  *  malformed or out-of-range number. */
 bool cv__parse_type(const cv__type_name *names, size_t count, cv_str declared, cv__column_type *ret_type);
 
+/** Append a text between quotes, with those inside it doubled. */
+void cv__add_in_quotes(cv_buf *out, cv_str text, char quote);
+
 /** Append a text literal with its quotes doubled; bytes in hexadecimal digits; the shortest float that reads back. */
 void cv__add_quoted(cv_buf *out, cv_str text);
 void cv__add_hex(cv_buf *out, const uint8_t *bytes, size_t len);

@@ -1,14 +1,8 @@
-#include "sql/dialect.h"
+#include "sql/dialect_common.h"
 
 void cv__add_identifier(cv_buf *out, cv_str name)
 {
-    cv_buf_add_char(out, '"');
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '"')
-            cv_buf_add_char(out, '"');
-        cv_buf_add_char(out, name.ptr[i]);
-    }
-    cv_buf_add_char(out, '"');
+    cv__add_in_quotes(out, name, '"');
 }
 
 static bool is_digit(char c)
