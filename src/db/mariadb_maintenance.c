@@ -1,6 +1,6 @@
 /* What programs ask of a MariaDB server beyond statements: <covet/mariadb.h>. */
 #include "db/database.h"
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/wire.h"
 
 #include <covet/mariadb.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "db/database.h"
 #include "db/db.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/shared.h"
 
 static test_server server;
 

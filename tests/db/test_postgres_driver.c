@@ -2,8 +2,9 @@
 #include "postgres_test.h"
 
 #include "db/database.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/session.h"
 #include "db/postgres/types.h"
+#include "db/postgres/values.h"
 #include <poll.h>
 
 static fixture shared;

@@ -3,7 +3,7 @@
 #include "postgres_test.h"
 
 #include "db/database.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/session.h"
 
 static fixture shared;
 static cv__conn *conn;

@@ -3,7 +3,7 @@
 
 #include "db/database.h"
 #include "db/db.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/shared.h"
 
 static fixture shared;
 

@@ -6,7 +6,8 @@
  * effect on the next one.
  *
  * Numbers of connections mean nothing on another server: the control connection must lead to the same one. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/wire.h"
 
 #include "db/server/control.h"
 #include <covet/fiber.h>

@@ -1,5 +1,5 @@
 /* From the cells of a row to values, in the types that are wanted. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/rows.h"
 
 #include <inttypes.h>
 

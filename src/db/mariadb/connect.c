@@ -3,7 +3,11 @@
  * Connector/C would resolve names inside mysql_real_connect, and block the loop: it gets an address. While it sets up
  * TLS it waits in a call of the system, and compares the certificate with the name that it was given: so where there
  * may be TLS, all of it is done on a lane. */
+#include "db/mariadb/connect.h"
 #include "db/mariadb/dial.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 
 #include <covet/fiber.h>
 #include <covet/lane.h>

@@ -6,7 +6,9 @@
  * not tell which row of a chunk it refuses: it is found by inserting parts of the chunk, which has left nothing behind,
  * half by half. */
 #include "db/copy/copy.h"
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,8 @@
  *     kept     copied into memory: the first two when the cursor is made, others for the sake of other statements
  *     wire     not read; conn->live is this cursor
  *     then its end: it ends well, with the server's failure, or dropped, when a rollback took the rows away. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/wire.h"
 
 #include <assert.h>
 #include <covet/fiber.h>

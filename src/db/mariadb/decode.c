@@ -1,6 +1,6 @@
 /* Cells of the binary protocol to values
  * (https://mariadb.com/kb/en/resultset-row/, "Binary Resultset Row"). */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/values.h"
 
 #include <endian.h>
 

@@ -1,4 +1,5 @@
 #include "db/mariadb/dial.h"
+#include "db/mariadb/connect.h"
 
 #include <openssl/err.h>
 #include <poll.h>

@@ -1,7 +1,10 @@
 /* The table of the MariaDB driver. */
 #include "db/copy/copy.h"
 #include "db/mariadb/changes/changes.h"
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/connect.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 #include "db/server/control.h"
 
 static void free_shared(void *shared)

@@ -1,6 +1,6 @@
 /* From error numbers (https://mariadb.com/kb/en/mariadb-error-codes/) to codes of ours, and from the texts to the
  * table, column and constraint that they name: the session has English messages. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/wire.h"
 #include "db/words.h"
 
 #include <errmsg.h>

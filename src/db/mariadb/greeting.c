@@ -2,7 +2,7 @@
  *
  * Connector/C takes a server without TLS even when TLS is required, unless it also checks the server's name, and sends
  * the proof of the password. So the greeting is looked at before the library reads it. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/connect.h"
 
 #include <poll.h>
 #include <sys/socket.h>

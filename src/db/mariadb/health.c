@@ -1,5 +1,5 @@
 /* How the server is. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/wire.h"
 
 #include <covet/runtime.h>
 

@@ -1,5 +1,6 @@
 /* Parameters: binary where the server has the type, text otherwise. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/values.h"
+#include "sql/dialect.h"
 
 #include <math.h>
 

@@ -1,5 +1,6 @@
 /* Attempts to connect that failed: which of our codes, and what to do about it. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/connect.h"
+#include "db/mariadb/wire.h"
 
 #include <errmsg.h>
 #include <errno.h>

@@ -3,7 +3,9 @@
  * Setting everything back makes the server forget its prepared statements, too, so it is done only after statements
  * whose text hints at a change of the session: SET, USE, locks with names, temporary tables, variables. What a
  * procedure on the server changes without such a word in the statement is seen by CALL. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/wire.h"
 #include "db/words.h"
 
 #include <stdlib.h>

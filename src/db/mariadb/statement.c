@@ -1,5 +1,7 @@
 /* Statements: prepared once per text and connection, run with binary results. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 
 #include <assert.h>
 #include <errmsg.h>

@@ -3,7 +3,10 @@
  *
  * START TRANSACTION and SAVEPOINT are only noted, and sent before the first statement behind them: a block without
  * statements costs nothing. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/connect.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 
 #include <covet/fiber.h>
 

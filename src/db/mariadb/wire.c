@@ -1,6 +1,8 @@
 /* Driving Connector/C: each of its calls is started, and continued whenever the socket is ready for what it waits for.
  * The library runs them on a stack of its own; between two steps we are back on ours, and suspend there. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/wire.h"
+#include "db/mariadb/rows.h"
+#include "db/mariadb/session.h"
 
 #include <covet/fiber.h>
 #include <errmsg.h>

@@ -4,7 +4,8 @@
  * only when the one that prepared it is gone, so its connection is given up; the server lets go of it a moment later.
  *
  * A name has two parts of 64 bytes there: ours is cut into them. */
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/session.h"
+#include "db/mariadb/wire.h"
 #include "db/server/tx_sql.h"
 
 #include <covet/fiber.h>

@@ -7,6 +7,8 @@
  * Numbers of server processes mean nothing on another server, and behind one address there may be several: what is
  * cancelled must also run what we run. */
 #include "db/postgres/copy/copy.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/wire.h"
 #include "db/server/control.h"
 
 static int ask_to_cancel(cv_ctx *cx, cv__pg_conn *control, const cv__pg_conn *conn)

@@ -1,5 +1,5 @@
 /* From the cells of a row to values, in the types that are wanted. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
 #include <stdlib.h>
 
 static void describe(cv__pg_columns *columns, const PGresult *described)

@@ -2,7 +2,11 @@
  *
  * libpq would resolve names inside PQconnectStart, and block the loop: it gets an address, with the name beside it,
  * which is what certificates are compared with. */
+#include "db/postgres/connect.h"
 #include "db/postgres/copy/copy.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 #include <covet/fiber.h>
 #include <covet/lane.h>
 #include <openssl/ssl.h>

@@ -4,7 +4,9 @@
  * place may be empty: kept     copied into memory, for the sake of other statements ahead    read from the wire, not
  * yet handed out (the first two when the cursor is made) wire     not read; conn->live is this cursor then its end: it
  * ends well, with the server's failure, or dropped, when a rollback took the rows away. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/shared.h"
+#include "db/postgres/wire.h"
 #include <covet/fiber.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* Binary results, by the type that the server declares. Formats: the ..._send functions of PostgreSQL's backend. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
 #include "db/postgres/types.h"
 #include <endian.h>
 

@@ -1,5 +1,9 @@
 /* The table of the PostgreSQL driver. */
+#include "db/postgres/connect.h"
 #include "db/postgres/copy/copy.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
+#include "db/postgres/shared.h"
 #include "db/server/control.h"
 
 void cv__pg_shared_close(cv__pg_shared *shared)

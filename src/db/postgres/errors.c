@@ -1,5 +1,5 @@
 /* From SQLSTATE (ISO/IEC 9075, PostgreSQL appendix A) to codes of ours. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/wire.h"
 #include <ctype.h>
 
 /* A prefix of an SQLSTATE and its code; more specific ones come first. */

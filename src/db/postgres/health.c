@@ -1,5 +1,6 @@
 /* How the server is, and what it has prepared. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 #include <covet/runtime.h>
 #include <stdlib.h>
 

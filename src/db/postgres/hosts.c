@@ -1,6 +1,7 @@
 /* Which server: hosts and addresses in turn (db/server/hosts.h), until one answers and is what was asked for. One that
  * would do, though another kind is preferred, is kept until the others have been asked. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/session.h"
 
 typedef enum verdict { WRONG_KIND, SECOND_CHOICE, RIGHT } verdict;
 

@@ -8,7 +8,8 @@
  *
  * States of the fiber:   none -> connecting -> serving -> none (nobody has listened for a while, or closed)
  *                                connecting, serving -> pausing (after a failure) -> connecting */
-#include "db/postgres/postgres.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/wire.h"
 
 #include "base/ctx.h"
 #include "db/notify.h"

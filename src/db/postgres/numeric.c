@@ -4,7 +4,7 @@
  *
  * Leading and trailing zero digits are left out, so the value is the sum of digit[i] * 10000^(weight - i), cut or
  * filled up with zeros to the places. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/values.h"
 #include <endian.h>
 
 #define SIGN_PLUS  0x0000

@@ -2,7 +2,7 @@
  * options of the lists below are taken: others would change what the driver relies on (client_encoding), or where it
  * connects to behind its back (service). */
 #include "db/options.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/shared.h"
 #include <strings.h>
 
 /* The options of a URL. Those before "host" are taken by libpq as they are. */

@@ -1,6 +1,6 @@
 /* The number of a transaction, and what became of it
  * (https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT). */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
 
 /* The only cell of a statement, as a text; "" for NULL. */
 static int read_text(cv_ctx *cx, cv__conn *conn, const cv__statement *statement, char *ret_text, size_t size)

@@ -6,8 +6,8 @@
  * all numbers of four bytes but the flags, of one. An element or bound is its length, -1 for NULL, and its own binary
  * form. */
 #include "base/packed.h"
-#include "db/postgres/postgres.h"
 #include "db/postgres/types.h"
+#include "db/postgres/values.h"
 #include <endian.h>
 
 static uint32_t number_at(const char *at)

@@ -1,7 +1,7 @@
 /* Parameters: binary where the C type says the SQL type, text otherwise. A text has no type of its own, so that the
  * server takes it for what the place wants: a date, a number, an enumeration. */
-#include "db/postgres/postgres.h"
 #include "db/postgres/types.h"
+#include "db/postgres/values.h"
 #include <endian.h>
 
 typedef cv__pg_scratch scratch;

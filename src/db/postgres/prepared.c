@@ -1,5 +1,5 @@
 /* PREPARE TRANSACTION and what follows it (https://www.postgresql.org/docs/current/two-phase.html). */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
 #include "db/server/tx_sql.h"
 
 /* Run "VERB 'gid'"; the name cannot be bound. What it may do to the session's settings is known: nothing. */

@@ -2,7 +2,8 @@
  *
  * libpq gives a text. In the verbose form that was asked for, the refusal of a server has its SQLSTATE in it; failures
  * of the system and of TLS are told by the moment and by the parts of the text that are not translated. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/wire.h"
 #include <ctype.h>
 #include <errno.h>
 

@@ -3,7 +3,9 @@
  * Setting everything back costs a round trip, so it is done only after statements whose text hints at a change of the
  * session: the statement SET, functions such as set_config, advisory locks, temporary objects. What a function on the
  * server changes without such a word in the statement is not seen. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/session.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/wire.h"
 #include "db/words.h"
 
 /* In a simple query all of it is one transaction; DISCARD ALL could not be part of one, and would throw the prepared

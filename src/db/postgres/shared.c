@@ -10,7 +10,10 @@
  *
  * States of a line:   none -> connecting -> open -> worn (large results: takes no more, closed when empty) -> none
  *                                           open, worn -> lost (its reads are asked elsewhere) -> none */
-#include "db/postgres/postgres.h"
+#include "db/postgres/shared.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/wire.h"
 
 #include "base/ctx.h"
 #include "db/options.h"

@@ -3,7 +3,9 @@
  * A statement is prepared with the types of its first values; a NULL has none and leaves its place to the server. When
  * later values are of other types, it is prepared again with the types of both: those that NULLs left open get filled,
  * so that a statement settles after a few runs. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 #include <inttypes.h>
 #include <stdlib.h>
 

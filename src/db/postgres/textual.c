@@ -1,7 +1,7 @@
 /* Types that have no C type of their own and come as text, as the server itself writes them: times of day, intervals,
  * network addresses, bit strings, positions in the log, JSON paths. Formats: the ..._send functions of the backend. */
-#include "db/postgres/postgres.h"
 #include "db/postgres/types.h"
+#include "db/postgres/values.h"
 #include <arpa/inet.h>
 #include <endian.h>
 #include <inttypes.h>

@@ -2,7 +2,10 @@
  *
  * BEGIN and SAVEPOINT are only noted: they travel in one flush with the first statement behind them, so that they cost
  * no round trip, and a block without statements costs nothing. */
-#include "db/postgres/postgres.h"
+#include "db/postgres/connect.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 
 int cv__pg_begin(cv_ctx *cx, cv__conn *base, const cv_tx_options *options)
 {

@@ -1,6 +1,7 @@
 /* Sending and receiving without blocking: libpq's non-blocking calls, and a poll handle for what has to be waited for.
  */
-#include "db/postgres/postgres.h"
+#include "db/postgres/wire.h"
+#include "db/postgres/rows.h"
 
 /* libpq has closed its socket by itself: the number may be another's any moment now. */
 static void forget_socket(cv__pg_conn *conn)

@@ -1,6 +1,6 @@
 #include "db/mariadb/changes/failure.h"
 
-#include "db/mariadb/mariadb.h"
+#include "db/mariadb/wire.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
 #include "db/mariadb/changes/replica.h"
+#include "db/mariadb/connect.h"
 
 #include "db/mariadb/dial.h"
 

@@ -2,6 +2,7 @@
  * are the driver's functions, and what reading gets over by itself: a lost connection, types that are new, values that
  * ours cannot hold. reader.h has the states. */
 #include "db/postgres/changes/reader.h"
+#include "db/postgres/connect.h"
 
 #include "base/ctx.h"
 #include <covet/log.h>

@@ -2,6 +2,7 @@
  * when every call of the reader has a short deadline. Reading goes on behind the last transaction that was told as a
  * whole. */
 #include "db/postgres/changes/reader.h"
+#include "db/postgres/connect.h"
 
 #include "base/ctx.h"
 #include <covet/fiber.h>

@@ -4,6 +4,7 @@
  * on a connection and whenever it has changed, then Commit. The descriptions stay beyond a connection: what comes again
  * and is another is a change of the schema. */
 #include "db/postgres/changes/pgoutput.h"
+#include "db/postgres/values.h"
 
 #include "db/postgres/types.h"
 #include <covet/map.h>

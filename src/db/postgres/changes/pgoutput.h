@@ -8,7 +8,7 @@
 #define COVET_SRC_DB_POSTGRES_CHANGES_PGOUTPUT_H
 
 #include "db/changes.h"
-#include "db/postgres/postgres.h"
+#include "db/postgres/values.h"
 
 typedef struct cv__pgoutput cv__pgoutput;
 

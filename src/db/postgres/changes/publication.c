@@ -2,6 +2,8 @@
  * who may do it can make it beforehand, with row filters and lists of columns. One that was made here says so in its
  * comment, and is removed with its slot. */
 #include "db/postgres/changes/changes.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 
 #include "sql/dialect.h"
 

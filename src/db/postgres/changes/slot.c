@@ -3,6 +3,8 @@
  * Everything is said in simple statements over the connection that will stream. Names of slots and publications have
  * a-z, 0-9 and _ only, so they need no quotes. */
 #include "db/postgres/changes/changes.h"
+#include "db/postgres/session.h"
+#include "db/postgres/wire.h"
 
 #include <covet/fiber.h>
 #include <covet/runtime.h>

@@ -7,6 +7,7 @@
  *
  * Source: https://www.postgresql.org/docs/15/protocol-replication.html */
 #include "db/postgres/changes/reader.h"
+#include "db/postgres/wire.h"
 
 #include "db/postgres/types.h"
 #include <covet/fiber.h>

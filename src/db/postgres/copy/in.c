@@ -7,7 +7,10 @@
  * libpq does not look at what the server says before the end of a copy: an error of the first row would show behind the
  * last. So it is looked for after each chunk. What comes is a notice, which libpq takes in, or the end of the copy. */
 #include "db/postgres/copy/copy.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
 #include "db/postgres/types.h"
+#include "db/postgres/wire.h"
 #include <covet/fiber.h>
 #include <ctype.h>
 #include <endian.h>

@@ -1,7 +1,10 @@
 /* COPY (query) TO STDOUT in binary: rows without a result for each. The server sends a row in each message; before the
  * first there is the header, behind the last a count of -1 (copy.c has the format). */
 #include "db/postgres/copy/copy.h"
+#include "db/postgres/rows.h"
+#include "db/postgres/session.h"
 #include "db/postgres/types.h"
+#include "db/postgres/wire.h"
 #include "sql/dialect_common.h"
 #include <covet/fiber.h>
 #include <endian.h>
