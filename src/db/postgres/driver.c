@@ -16,6 +16,13 @@ void cv__pg_shared_close(cv__pg_shared *shared)
     }
 }
 
+void cv__pg_errand_ended(cv__pg_shared *shared)
+{
+    shared->errands--;
+    if (shared->closed)
+        cv__pg_shared_close(shared);
+}
+
 static void control_gone(void *shared)
 {
     cv__pg_shared_close(shared);

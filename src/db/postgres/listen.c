@@ -459,9 +459,7 @@ static int run(cv_ctx *cx, void *arg)
     l->fiber = NULL;
     l->running = false;
     l->failures = 0;
-    shared->errands--;
-    if (shared->closed)
-        cv__pg_shared_close(shared);
+    cv__pg_errand_ended(shared);
     return 0;
 }
 

@@ -139,6 +139,9 @@ CV_CHECKED int cv__pg_list_plans(cv_ctx *cx, cv__conn *conn, cv_statement_plan *
 /** Free the shared state, now or when the last errand has ended. */
 void cv__pg_shared_close(cv__pg_shared *shared);
 
+/** One of `shared->errands` has ended: nothing of it touches the shared state any more. */
+void cv__pg_errand_ended(cv__pg_shared *shared);
+
 /* --- changes/: change streams --- */
 
 extern const struct cv__changes_driver cv__changes_postgres;

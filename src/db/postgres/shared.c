@@ -551,9 +551,7 @@ static void connected(cv_ctx *cx, void *arg, cv__conn *conn)
     if (conn)
         use_connection(cx, l, cv__pg_conn_of(conn));
     l->connecting = false;
-    shared->errands--;
-    if (shared->closed)
-        cv__pg_shared_close(shared);
+    cv__pg_errand_ended(shared);
 }
 
 static void open_line(cv_ctx *cx, line *l, int64_t now_ns)

@@ -89,9 +89,7 @@ static void free_reader(cv__pg_reader *r)
     cv__pgoutput_free(r->output);
     cv__kept_error_done(&r->failure);
     free(r);
-    shared->errands--;
-    if (shared->closed)
-        cv__pg_shared_close(shared);
+    cv__pg_errand_ended(shared);
 }
 
 void cv__pg_reader_release(cv__pg_reader *r)
