@@ -52,6 +52,22 @@ def test_driver_folders_belong_to_their_floor(folder):
            'src/db/sqlite/bad.c:1: "db" may not use "orm"')
 
 
+def test_a_driver_sees_no_pool_and_no_other_driver(folder):
+    expect(plant(folder, src__db__pool__pool_h='', src__db__sqlite__bad_c='#include "db/pool/pool.h"\n'),
+           'src/db/sqlite/bad.c:1: "db/sqlite" may not see "db/pool/pool.h"')
+
+
+def test_what_drivers_share_sees_no_driver(folder):
+    expect(plant(folder, src__db__postgres__wire_h='', src__db__server__bad_c='#include "../postgres/wire.h"\n'),
+           'src/db/server/bad.c:1: "db/server" may not see "db/postgres/wire.h"')
+
+
+def test_a_driver_sees_itself_and_what_is_for_drivers(folder):
+    assert plant(folder, src__db__db_driver_h='', src__db__server__hosts_h='', src__db__mariadb__wire_h='',
+                 src__db__mariadb__changes__feed_c='#include "db/db_driver.h"\n#include "db/server/hosts.h"\n'
+                                                   '#include "../wire.h"\n') == (0, '')
+
+
 def test_public_header_of_a_lower_floor_includes_a_higher_one(folder):
     expect(plant(folder, include__covet__error_h='#include <covet/fiber.h>\n'),
            'include/covet/error.h:1: "base" may not use "rt"')
