@@ -312,6 +312,48 @@ static void a_frozen_server_delays_nothing(void **state)
     test_mariadb_server_destroy(&server);
 }
 
+/* SLEEP would notice by itself that its client has gone; a statement that computes does not. */
+static int compute_for_half_a_second(cv_ctx *cx, void *arg)
+{
+    cv_value value;
+    CV_WITHIN(cx, 500)
+    {
+        *(int *)arg = cv_scalar(cx, &value, "SELECT BENCHMARK(100000000000, SHA2('x', 512))");
+    }
+    cv_error_clear(cx);
+    return 0;
+}
+
+static int64_t computing(cv_ctx *cx)
+{
+    return scalar(cx, "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT BENCHMARK%'").as.i64;
+}
+
+static void what_cannot_be_killed_in_time_is_ended_later(void **state)
+{
+    (void)state;
+    test_mariadb server = {0};
+    fixture f = {0};
+    cv_fiber *fiber;
+    int rc = 0;
+    if (!test_mariadb_server_create(&server))
+        skip();
+    test_mariadb_server_url(&server, "app", f.url);
+    assert_int_equal(cv_runtime_new(NULL, &f.cx), 0);
+    assert_ok(f.cx, cv_db_open(f.cx, f.url, &(cv_db_options){.max_connections = 2, .min_connections = 2}, &f.db));
+    cv_use_db(f.cx, f.db);
+    assert_ok(f.cx, cv_spawn(f.cx, "computer", compute_for_half_a_second, &rc, &fiber));
+    await_that(f.cx, computing(f.cx) == 1);
+    test_mariadb_server_freeze(&server);
+    assert_ok(f.cx, cv_join(f.cx, fiber, NULL));
+    assert_int_equal(rc, CV_E_TIMEOUT);
+    test_mariadb_server_thaw(&server);
+    await_that(f.cx, computing(f.cx) == 0);
+    cv_db_close(f.cx, f.db);
+    cv_runtime_free(f.cx);
+    test_mariadb_server_destroy(&server);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -327,6 +369,7 @@ int main(void)
         CASE(what_is_prepared_is_rolled_back_by_another_session),
         CASE(a_branch_that_fails_is_rolled_back),
         cmocka_unit_test(a_frozen_server_delays_nothing),
+        cmocka_unit_test(what_cannot_be_killed_in_time_is_ended_later),
     };
     return cmocka_run_group_tests_name("mariadb-cancel", tests, set_up_group, tear_down_group);
 }

@@ -2,8 +2,9 @@
  *
  * KILL QUERY goes over the control connection of the database (db/server/control.h); then what the server still sends
  * of the statement is read. All of it happens within the budget for clean-up; what does not succeed by then costs the
- * connection, as closing its socket needs nobody's answer. A KILL that comes when the statement has just ended has no
- * effect on the next one.
+ * connection, as closing its socket needs nobody's answer. The server would not notice, and run the statement to its
+ * end, with all locks of its transaction: so it is told to end that connection as soon as the control connection can be
+ * had. A KILL that comes when the statement has just ended has no effect on the next one.
  *
  * Numbers of connections mean nothing on another server: the control connection must lead to the same one. */
 #include "db/mariadb/rows.h"
@@ -43,6 +44,30 @@ static int drain(cv_ctx *cx, cv__my_conn *conn)
     return over ? 0 : CV_E_UNSUPPORTED;
 }
 
+typedef struct victim {
+    size_t host; /* of the shared hosts */
+    unsigned long id;
+} victim;
+
+/* One that has ended by itself is no failure, and on another host nothing can be done. */
+static int end_connection(cv_ctx *cx, cv__conn *base, const void *arg)
+{
+    const victim *v = arg;
+    cv__my_conn *control = cv__my_conn_of(base);
+    char sql[64];
+    if (control->host != v->host)
+        return 0;
+    snprintf(sql, sizeof sql, "KILL %lu", v->id);
+    int rc = cv__my_command(cx, control, sql);
+    return base->broken ? rc : 0;
+}
+
+static void end_later(cv_ctx *cx, const cv__my_conn *conn)
+{
+    const victim v = {conn->host, mysql_thread_id(conn->my)};
+    cv__control_later(cx, conn->shared->control, end_connection, &v, sizeof v);
+}
+
 bool cv__my_give_up(cv_ctx *cx, cv__my_conn *conn)
 {
     bool gone = false;
@@ -54,6 +79,8 @@ bool cv__my_give_up(cv_ctx *cx, cv__my_conn *conn)
     {
         gone = kill_statement(cx, conn) == 0 && drain(cx, conn) == 0;
     }
+    if (!gone)
+        end_later(cx, conn);
     if (!gone && !first)
         cv_error_clear(cx);
     cv_error_put_back(cx, first);

@@ -17,8 +17,16 @@ cv__control *cv__control_new(const cv__driver *driver, void *shared, void (*gone
 CV_CHECKED int cv__control_take(cv_ctx *cx, cv__control *control, cv__conn **ret_conn);
 void cv__control_leave(cv_ctx *cx, cv__control *control);
 
-/** The database is being closed, nobody takes it any more: it is freed, with its connection, now or when a connection
- *  that is being made aside has ended. */
+/** Something to do on it: 0, or an error, after which it is tried again. Suspends. */
+typedef int cv__control_fn(cv_ctx *cx, cv__conn *conn, const void *arg);
+
+/** Do `fn` later, what its caller has no time left for: in a fiber of its own, one such thing after the other, for ten
+ *  seconds at most, and not after the close. `arg` is copied. Where there is no memory, or too many wait, it is left
+ *  undone. Keeps the context's error. Does not suspend. */
+void cv__control_later(cv_ctx *cx, cv__control *control, cv__control_fn *fn, const void *arg, size_t arg_bytes);
+
+/** The database is being closed, nobody takes it any more: it is freed, with its connection, now or when the fibers
+ *  that make one or do something later have ended. */
 void cv__control_close(cv__control *control);
 
 #endif
