@@ -37,7 +37,7 @@ int cv__pg_query(cv_ctx *cx, cv__pg_conn *conn, const char *sql, PGresult **ret_
 
 int cv__pg_ask(cv_ctx *cx, cv__pg_conn *conn, const char *sql, size_t count, char ret_cells[][CV__PG_CELL_BYTES])
 {
-    PGresult *rows;
+    PGresult *rows = NULL;
     CV_TRY(cv__pg_query(cx, conn, sql, &rows));
     for (size_t i = 0; i < count; i++)
         snprintf(ret_cells[i], CV__PG_CELL_BYTES, "%s", PQntuples(rows) ? PQgetvalue(rows, 0, (int)i) : "");
