@@ -152,6 +152,15 @@ static cv_change_kind kind_of_rows(uint8_t type)
     return CV_CHANGE_DELETE;
 }
 
+static bool has_any(const uint8_t *bits, size_t count)
+{
+    for (size_t i = 0; bits && i < count; i++)
+        if (bits[i / 8] >> i % 8 & 1)
+            return true;
+    return false;
+}
+
+/* Rows of nothing take no bytes: they would never end. */
 bool cv__binlog_rows_read(const cv__binlog_event *event, cv__binlog_rows *ret_rows)
 {
     cv__bytes_in in = body_of(event);
@@ -163,7 +172,8 @@ bool cv__binlog_rows_read(const cv__binlog_event *event, cv__binlog_rows *ret_ro
     rows.present_after = rows.kind == CV_CHANGE_UPDATE ? cv__bytes_take(&in, bitmap) : rows.present;
     rows.rows = cv__bytes_part(&in, left(&in));
     *ret_rows = rows;
-    return !in.bad;
+    return !in.bad && (left(&rows.rows) == 0 || has_any(rows.present, rows.column_count) ||
+                       has_any(rows.present_after, rows.column_count));
 }
 
 /* ---- statements ---- */

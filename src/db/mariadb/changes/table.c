@@ -105,22 +105,40 @@ static bool is_readable_charset(const char *charset)
     return strncasecmp(charset, "utf8", 4) == 0 || strcasecmp(charset, "ascii") == 0;
 }
 
-static cv__binlog_sense sense_of(const cv__binlog_description *described)
+static bool is_type(const cv__binlog_description *described, const char *data_type)
 {
-    const char *type = described->data_type;
-    if (strcasecmp(type, "uuid") == 0)
+    return strcasecmp(described->data_type, data_type) == 0;
+}
+
+static cv__binlog_sense sense_of_string(const cv__binlog_description *described)
+{
+    if (is_type(described, "uuid"))
         return CV__BINLOG_UUID;
-    if (strcasecmp(type, "inet4") == 0)
+    if (is_type(described, "inet4"))
         return CV__BINLOG_INET4;
-    if (strcasecmp(type, "inet6") == 0)
+    if (is_type(described, "inet6"))
         return CV__BINLOG_INET6;
-    if (strcasecmp(type, "binary") == 0)
+    if (is_type(described, "binary"))
         return CV__BINLOG_PADDED;
-    if (described->column_type && strncasecmp(described->column_type, "tinyint(1)", 10) == 0)
-        return CV__BINLOG_BOOLEAN;
-    if (described->json)
-        return CV__BINLOG_JSON;
     return described->charset && is_readable_charset(described->charset) ? CV__BINLOG_TEXT : CV__BINLOG_PLAIN;
+}
+
+/* Only what the type in the log can be. */
+static cv__binlog_sense sense_of(const cv__binlog_description *described, uint8_t code)
+{
+    switch (code) {
+    case CV__CODE_TINY:
+        return described->column_type && strncasecmp(described->column_type, "tinyint(1)", 10) == 0 ? CV__BINLOG_BOOLEAN
+                                                                                                    : CV__BINLOG_PLAIN;
+    case CV__CODE_STRING:
+    case CV__CODE_VARCHAR:
+    case CV__CODE_VAR_STRING:
+        return sense_of_string(described);
+    case CV__CODE_BLOB:
+        return described->json ? CV__BINLOG_JSON : sense_of_string(described);
+    default:
+        return CV__BINLOG_PLAIN;
+    }
 }
 
 static bool is_integer(uint8_t code)
@@ -318,7 +336,7 @@ static const cv__binlog_description *find_described(const char *name, uint8_t co
 static void describe(cv_arena *arena, const cv__binlog_description *described, cv__binlog_column *column,
                      cv_change_column *told)
 {
-    column->sense = sense_of(described);
+    column->sense = sense_of(described, column->code);
     column->is_unsigned = described->column_type && strstr(described->column_type, " unsigned") != NULL;
     if (column->code == CV__CODE_ENUM || column->code == CV__CODE_SET)
         take_members(arena, described->column_type, column);
