@@ -22,7 +22,7 @@ build: ## build the library, the covet command and the examples
 
 demo: build ## migrate, fill and serve the example on http://127.0.0.1:$PORT (8000); DEMO_URL names a database
 	@mkdir -p $(DEMO_DIR)
-	@DATABASE_URL=$(DEMO_URL) PORT=$(PORT) tools/demo $(DEMO_BINARY)
+	@DATABASE_URL='$(DEMO_URL)' PORT=$(PORT) tools/demo $(DEMO_BINARY)
 
 test: ## run all tests; the last line counts them
 	@tools/bootstrap build test
