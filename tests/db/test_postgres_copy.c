@@ -233,6 +233,70 @@ static void a_busy_server_is_told_to_stop_and_its_connection_stays(void **state)
     assert_int_equal(scalar(cx, "SELECT count(*) FROM notes").as.i64, 0);
 }
 
+/* ---- sequences ---- */
+
+static const char *const key_columns[] = {"id", "small", "other"};
+
+static void make_keys(int64_t row, cv_value *values)
+{
+    values[0] = cv_value_i64(row);
+    values[1] = cv_value_i64(row * 2);
+    values[2] = cv_value_i64(1000000);
+}
+
+static int copy_keys(cv_ctx *cx)
+{
+    made_rows rows = {.columns = key_columns, .column_count = 3, .count = 50, .make = make_keys};
+    cv_copy_source source = made_rows_source(&rows);
+    return cv_copy_in(cx, "keys", &source, NULL, NULL);
+}
+
+static void every_sequence_of_the_copied_columns_is_passed(void **state)
+{
+    (void)state;
+    cv_ctx *cx = need_server();
+    run("DROP TABLE IF EXISTS keys; CREATE TABLE keys (id SERIAL PRIMARY KEY, small SMALLINT GENERATED ALWAYS AS "
+        "IDENTITY,"
+        " other BIGINT)");
+    assert_ok(cx, copy_keys(cx));
+    assert_string_equal(ask("INSERT INTO keys DEFAULT VALUES RETURNING id"), "51");
+    assert_string_equal(ask("SELECT max(small) FROM keys"), "101");
+}
+
+static void a_sequence_is_never_set_back(void **state)
+{
+    (void)state;
+    cv_ctx *cx = need_server();
+    run("DROP TABLE IF EXISTS keys; CREATE TABLE keys (id SERIAL PRIMARY KEY, small INT, other BIGINT);"
+        "ALTER SEQUENCE keys_id_seq RESTART WITH 500");
+    assert_ok(cx, copy_keys(cx));
+    assert_true(atoi(ask("INSERT INTO keys DEFAULT VALUES RETURNING id")) >= 500);
+}
+
+static int copy_keys_as_copier(cv_ctx *cx)
+{
+    CV_ATOMIC(cx)
+    {
+        CV_TRY(cv_exec(cx, NULL, "SET LOCAL ROLE copier"));
+        CV_TRY(copy_keys(cx));
+    }
+    return 0;
+}
+
+static void a_sequence_that_cannot_be_set_is_told(void **state)
+{
+    (void)state;
+    cv_ctx *cx = need_server();
+    run("DROP TABLE IF EXISTS keys; CREATE TABLE keys (id SERIAL PRIMARY KEY, small INT, other BIGINT)");
+    run("DROP ROLE IF EXISTS copier; CREATE ROLE copier; GRANT INSERT, SELECT ON keys TO copier;"
+        "GRANT USAGE ON SEQUENCE keys_id_seq TO copier");
+    assert_int_equal(copy_keys_as_copier(cx), CV_E_PERMISSION);
+    assert_non_null(strstr(cv_error_last(cx)->hint, "UPDATE on the sequence"));
+    cv_error_clear(cx);
+    assert_string_equal(ask("SELECT count(*) FROM keys"), "0");
+    run("DROP OWNED BY copier; DROP ROLE copier");
+}
+
 /* ---- places ---- */
 
 static void tables_have_schemas(void **state)
@@ -312,6 +376,9 @@ int main(void)
         cmocka_unit_test(notices_do_not_end_a_copy),
         cmocka_unit_test(an_early_error_ends_an_endless_source),
         cmocka_unit_test(a_busy_server_is_told_to_stop_and_its_connection_stays),
+        cmocka_unit_test(every_sequence_of_the_copied_columns_is_passed),
+        cmocka_unit_test(a_sequence_is_never_set_back),
+        cmocka_unit_test(a_sequence_that_cannot_be_set_is_told),
         cmocka_unit_test(tables_have_schemas),
         cmocka_unit_test(a_sink_has_a_connection_of_its_own_outside_of_transactions),
         cmocka_unit_test(queries_that_cannot_be_copied_are_read),

@@ -2,7 +2,7 @@
 #include "copy_rows.h"
 #include "db_test.h"
 
-enum { WIDE = 300, LARGE = 300 * 1000 };
+enum { WIDE = 300, LARGE = 3 * 1000 * 1000 };
 
 static int set_up(void **state)
 {

@@ -11,7 +11,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { CHUNK_ROWS = 500, CHUNK_VALUES = 8192, CHUNK_BYTES = 128 * 1024 };
+/* A statement that may fail in the middle keeps the old state of each page that it changes: few large statements keep
+ * less than many small ones. */
+enum { CHUNK_ROWS = 5000, CHUNK_VALUES = 32 * 1024, CHUNK_BYTES = 1024 * 1024 };
 
 typedef struct sqlite_copy {
     cv__copy_in head;

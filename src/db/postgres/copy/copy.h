@@ -47,6 +47,13 @@ cv__pg_form cv__pg_form_of(Oid type);
  *  encoded number in parentheses of VARCHAR(n) and NUMERIC(p, s). */
 cv__column_type cv__pg_column_type(Oid type, int modifier);
 
+/* --- sequences.c --- */
+
+/** Rows were copied: let the sequences that make keys of their columns go on behind `greatest`, the greatest integer of
+ *  each column (0: none), where they are not there yet. Suspends. CV_E_PERMISSION. */
+CV_CHECKED int cv__pg_copy_pass_sequences(cv_ctx *cx, cv__pg_conn *conn, const cv__copy_target *target,
+                                          const int64_t *greatest);
+
 /* --- text.c --- */
 
 /** A value as a field of the text format (without delimiters), appended. CV_E_INVALID for a NUL byte, CV_E_LIMIT,

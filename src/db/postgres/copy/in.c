@@ -5,7 +5,9 @@
  *     count of columns (16 bits) | for each: its length, -1 for NULL (32 bits), its bytes      at the end a count of -1
  *
  * libpq does not look at what the server says before the end of a copy: an error of the first row would show behind the
- * last. So it is looked for after each chunk. What comes is a notice, which libpq takes in, or the end of the copy. */
+ * last. So it is looked for before each piece. What comes is a notice, which libpq takes in, or the end of the copy.
+ * Pieces are small, and sent when the socket has room: libpq reads what the server says when it cannot send, and does
+ * not tell. */
 #include "db/postgres/copy/copy.h"
 #include "db/postgres/rows.h"
 #include "db/postgres/session.h"
@@ -18,7 +20,11 @@
 #include <poll.h>
 #include <stdlib.h>
 
-enum { CHUNK_BYTES = 64 * 1024 };
+/* A piece is what libpq sends at once, and less than a socket that is writable has room for. */
+enum { CHUNK_BYTES = 64 * 1024, PIECE_BYTES = 8192 - 16 };
+
+/* What the server says may come in parts: how many looks later it is no notice. */
+enum { PATIENCE = 16 };
 
 /* How long the server's answer to a copy that is given up is waited for, before the statement is cancelled. */
 enum { GIVE_UP_MS = 15 };
@@ -27,11 +33,12 @@ typedef struct pg_copy_in {
     cv__copy_in head;
     cv__pg_copy pg;
     cv__pg_form *forms; /* of the columns; NULL: all in text */
+    int64_t *greatest;  /* the greatest integer of each column; 0: none above it */
     cv_buf chunk;
     cv_arena *arena; /* for the text format */
     cv_arena_mark no_text;
     int64_t rows;
-    bool heard;   /* the server has said something that is no whole notice */
+    int heard;    /* looks since the server has said something that is no whole notice; 0: it has not */
     bool ended;   /* the end was sent */
     bool is_over; /* the server has answered it */
     unsigned notices;
@@ -164,53 +171,67 @@ static int fail_early(cv_ctx *cx, pg_copy_in *c)
     return rc < 0 ? rc : cv_fail(cx, CV_E_INTERNAL, "PostgreSQL has ended the copy before its end");
 }
 
-/* A notice may have come in part: it has time until the next look. */
 static int hear(cv_ctx *cx, pg_copy_in *c)
 {
     PGconn *pg = c->pg.conn->pg;
-    struct pollfd socket = {.fd = PQsocket(pg), .events = POLLIN};
     unsigned notices = c->notices;
-    bool before = c->heard;
-    if (!before && poll(&socket, 1, 0) <= 0)
-        return 0;
     if (!PQconsumeInput(pg))
         return cv__pg_lost(cx, c->pg.conn);
     (void)PQisBusy(pg); /* takes notices in */
-    c->heard = c->notices == notices;
-    return before && c->heard ? fail_early(cx, c) : 0;
+    c->heard = c->notices == notices ? c->heard + 1 : 0;
+    return c->heard > PATIENCE ? fail_early(cx, c) : 0;
 }
 
 /* ---- sending ---- */
 
-/* Until libpq has nothing left, so that what is under way is bounded by the socket's buffers and a chunk. */
-static int flush(cv_ctx *cx, pg_copy_in *c)
+static int wait_for_room(cv_ctx *cx, pg_copy_in *c)
 {
-    cv__pg_conn *conn = c->pg.conn;
+    int events, rc = cv__poll_wait(cx, c->pg.conn->poll, UV_WRITABLE | (c->heard ? 0 : UV_READABLE), &events);
+    if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT)
+        return cv_fail(cx, rc, "could not copy: %s", cv_error_text(rc));
+    return rc < 0 ? cv__pg_lost(cx, c->pg.conn) : 0;
+}
+
+/* Until the socket is writable; what the server says is heard. */
+static int need_room(cv_ctx *cx, pg_copy_in *c)
+{
     for (;;) {
-        int unsent = PQflush(conn->pg), events;
-        if (unsent < 0)
-            return cv__pg_lost(cx, conn);
-        CV_TRY(hear(cx, c));
-        if (unsent == 0)
+        struct pollfd socket = {.fd = PQsocket(c->pg.conn->pg), .events = POLLIN | POLLOUT};
+        (void)poll(&socket, 1, 0);
+        if (c->heard || (socket.revents & ~POLLOUT))
+            CV_TRY(hear(cx, c));
+        if (socket.revents & POLLOUT)
             return 0;
-        int rc = cv__poll_wait(cx, conn->poll, UV_WRITABLE | (c->heard ? 0 : UV_READABLE), &events);
-        if (rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT)
-            return cv_fail(cx, rc, "could not copy: %s", cv_error_text(rc));
-        if (rc < 0)
-            return cv__pg_lost(cx, conn);
+        CV_TRY(wait_for_room(cx, c));
     }
 }
 
+/* Until libpq has nothing left, so that what is under way is bounded by the socket's buffers and a chunk. */
+static int flush(cv_ctx *cx, pg_copy_in *c)
+{
+    int unsent;
+    while ((unsent = PQflush(c->pg.conn->pg)) > 0)
+        CV_TRY(wait_for_room(cx, c));
+    return unsent < 0 ? cv__pg_lost(cx, c->pg.conn) : 0;
+}
+
+static int send_piece(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
+{
+    CV_TRY(need_room(cx, c));
+    if (PQputCopyData(c->pg.conn->pg, data, (int)len) <= 0)
+        return cv__pg_lost(cx, c->pg.conn);
+    return flush(cx, c);
+}
+
+/* Others run after each chunk. */
 static int send_bytes(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
 {
-    while (len > 0) {
-        size_t piece = len < CHUNK_BYTES ? len : CHUNK_BYTES;
-        if (PQputCopyData(c->pg.conn->pg, data, (int)piece) <= 0)
-            return cv__pg_lost(cx, c->pg.conn);
-        CV_TRY(flush(cx, c));
-        CV_TRY(cv_yield(cx));
-        data += piece;
-        len -= piece;
+    for (size_t at = 0; at < len;) {
+        size_t piece = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
+        CV_TRY(send_piece(cx, c, data + at, piece));
+        at += piece;
+        if (at % CHUNK_BYTES < PIECE_BYTES || at == len)
+            CV_TRY(cv_yield(cx));
     }
     return 0;
 }
@@ -242,6 +263,7 @@ static void free_copy(cv__pg_copy *pg)
     cv_buf_done(&c->chunk);
     cv_arena_free(c->arena);
     free(c->forms);
+    free(c->greatest);
     free(c);
 }
 
@@ -265,8 +287,9 @@ static int make_copy(cv_ctx *cx, cv__pg_conn *conn, const cv__copy_target *targe
     c->pg = (cv__pg_copy){.conn = conn, .drain = drain, .free = free_copy};
     cv_buf_init(&c->chunk, CV__COPY_ROW_BYTES + CHUNK_BYTES);
     c->forms = calloc(target->count, sizeof *c->forms);
+    c->greatest = calloc(target->count, sizeof *c->greatest);
     c->arena = cv_arena_new(CV__COPY_ROW_BYTES);
-    if (!c->forms || !c->arena || !cv_buf_reserve(&c->chunk, CHUNK_BYTES + CHUNK_BYTES / 4)) {
+    if (!c->forms || !c->greatest || !c->arena || !cv_buf_reserve(&c->chunk, CHUNK_BYTES + CHUNK_BYTES / 4)) {
         free_copy(&c->pg);
         return fail_memory(cx);
     }
@@ -512,6 +535,14 @@ static int fail_column(pg_copy_in *c, size_t column, int code, bool told)
     return code;
 }
 
+/* The value is in the chunk. */
+static inline void count_value(pg_copy_in *c, size_t column, const cv_value *value)
+{
+    c->head.bytes += (int64_t)cv__copy_value_bytes(value);
+    if (value->type == CV_TYPE_I64 && value->as.i64 > c->greatest[column])
+        c->greatest[column] = value->as.i64;
+}
+
 static int add_binary_row(cv_ctx *cx, pg_copy_in *c, const cv_value *values)
 {
     size_t count = c->head.target->count;
@@ -522,7 +553,7 @@ static int add_binary_row(cv_ctx *cx, pg_copy_in *c, const cv_value *values)
             values[i].type == CV_TYPE_NULL ? add_null(&c->chunk) : add_value(cx, c, c->forms[i], &values[i], &told);
         if (__builtin_expect(rc < 0, 0))
             return fail_column(c, i, rc, told);
-        c->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
+        count_value(c, i, &values[i]);
     }
     return 0;
 }
@@ -535,7 +566,7 @@ static int add_text_row(pg_copy_in *c, const cv_value *values)
         int rc = cv__pg_add_copy_text(&c->chunk, c->arena, &values[i]);
         if (rc < 0)
             return fail_column(c, i, rc, false);
-        c->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
+        count_value(c, i, &values[i]);
     }
     cv_buf_add_char(&c->chunk, '\n');
     return 0;
@@ -559,7 +590,8 @@ static int end(cv_ctx *cx, cv__copy_in *head)
     CV_TRY(send_chunk(cx, c));
     CV_TRY(cv__wait_check(cx, "copy"));
     CV_TRY(send_end(cx, c, NULL));
-    return read_answer(cx, c);
+    CV_TRY(read_answer(cx, c));
+    return cv__pg_copy_pass_sequences(cx, c->pg.conn, head->target, c->greatest);
 }
 
 /* The server is told that it fails; when that does not help in time, the wait for it cancels the statement. */
