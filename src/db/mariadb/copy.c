@@ -2,9 +2,11 @@
  * inserts them all (https://mariadb.com/kb/en/com_stmt_bulk_execute/). MySQL has no such thing: there the INSERT has as
  * many rows as the chunk.
  *
- * A chunk is finished before it is given to Connector/C, whose calls suspend on a stack of their own. The server does
- * not tell which row of a chunk it refuses: it is found by inserting parts of the chunk, which has left nothing behind,
- * half by half. */
+ * A chunk is finished before it is given to Connector/C, whose calls suspend on a stack of their own. There are two of
+ * them: while the server works on one, the other is filled. What became of one shows before the next is sent.
+ *
+ * The server does not tell which row of a chunk it refuses: it is found by inserting parts of the chunk, which has left
+ * nothing behind, half by half. */
 #include "db/copy/copy.h"
 #include "db/mariadb/rows.h"
 #include "db/mariadb/session.h"
@@ -12,6 +14,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+
+/* How long the answer of the server is waited for when a copy is given up, before the statement is killed. */
+enum { GIVE_UP_MS = 15 };
 
 enum { CHUNK_ROWS = 1000, CHUNK_BYTES = 1024 * 1024, MAX_PARAMS = 65535, ROW_OVERHEAD = 64 * 1024 };
 
@@ -35,19 +40,25 @@ typedef struct bound_column {
     MYSQL_TIME *times;
 } bound_column;
 
+typedef struct chunk {
+    size_t rows;
+    cv_buf texts; /* does not move while there are rows */
+    bound_column *columns;
+} chunk;
+
 typedef struct my_copy {
     cv__copy_in head;
     cv__my_conn *conn;
     cv_buf insert; /* up to VALUES */
     cv__my_prepared *prepared;
     size_t prepared_rows; /* in its text; 1 with array binding */
-    size_t chunk_rows;
-    size_t packet_bytes; /* the server's max_allowed_packet; 0: not asked yet */
-    size_t rows;         /* in the chunk */
-    int64_t sent;        /* before it */
-    cv_buf texts;        /* of the chunk; does not move while there are rows */
+    size_t chunk_rows;    /* that there is room for */
+    size_t packet_bytes;  /* the server's max_allowed_packet; 0: not asked yet */
+    chunk *filling, *sent;
+    bool is_sent;   /* the server works on `sent` */
+    int64_t stored; /* rows before those in the chunks */
     MYSQL_BIND *binds;
-    bound_column columns[];
+    chunk chunks[2];
 } my_copy;
 
 static my_copy *copy_of(cv__copy_in *copy)
@@ -275,19 +286,36 @@ static bool make_column(bound_column *b, cv_type type, size_t rows)
     return b->entries.any && b->indicators && (!has_length(b) || b->lengths) && (!is_time || b->times);
 }
 
+static void free_chunk(chunk *k, size_t columns)
+{
+    for (size_t i = 0; k->columns && i < columns; i++) {
+        free(k->columns[i].entries.any);
+        free(k->columns[i].indicators);
+        free(k->columns[i].lengths);
+        free(k->columns[i].times);
+    }
+    free(k->columns);
+    cv_buf_done(&k->texts);
+}
+
 static void free_copy(my_copy *c)
 {
     forget_statement(c);
-    for (size_t i = 0; i < c->head.target->count; i++) {
-        free(c->columns[i].entries.any);
-        free(c->columns[i].indicators);
-        free(c->columns[i].lengths);
-        free(c->columns[i].times);
-    }
-    cv_buf_done(&c->texts);
-    free(c->binds);
+    free_chunk(&c->chunks[0], c->head.target->count);
+    free_chunk(&c->chunks[1], c->head.target->count);
     cv_buf_done(&c->insert);
+    free(c->binds);
     free(c);
+}
+
+static bool make_chunk(chunk *k, const cv__copy_target *target, size_t rows)
+{
+    cv_buf_init(&k->texts, CV__COPY_ROW_BYTES + CHUNK_BYTES);
+    k->columns = calloc(target->count, sizeof *k->columns);
+    bool made = k->columns != NULL;
+    for (size_t i = 0; made && i < target->count; i++)
+        made = make_column(&k->columns[i], target->columns[i].type.type, rows);
+    return made;
 }
 
 static bool make_room(my_copy *c)
@@ -296,12 +324,11 @@ static bool make_room(my_copy *c)
     c->chunk_rows = CHUNK_ROWS;
     if (c->conn->is_mysql && c->chunk_rows * count > MAX_PARAMS)
         c->chunk_rows = MAX_PARAMS / count ? MAX_PARAMS / count : 1;
-    cv_buf_init(&c->texts, CV__COPY_ROW_BYTES + CHUNK_BYTES);
     c->binds = calloc(c->conn->is_mysql ? c->chunk_rows * count : count, sizeof *c->binds);
-    bool made = c->binds && cv_buf_reserve(&c->texts, CHUNK_BYTES + 64);
-    for (size_t i = 0; made && i < count; i++)
-        made = make_column(&c->columns[i], c->head.target->columns[i].type.type, c->chunk_rows);
-    return made;
+    c->filling = &c->chunks[0];
+    c->sent = &c->chunks[1];
+    return c->binds && make_chunk(c->filling, c->head.target, c->chunk_rows) &&
+           make_chunk(c->sent, c->head.target, c->chunk_rows);
 }
 
 static int start(cv_ctx *cx, my_copy *c)
@@ -316,7 +343,7 @@ static int start(cv_ctx *cx, my_copy *c)
 
 static int begin(cv_ctx *cx, cv__conn *base, const cv__copy_target *target, cv__copy_in **ret_copy)
 {
-    my_copy *c = calloc(1, sizeof *c + target->count * sizeof *c->columns);
+    my_copy *c = calloc(1, sizeof *c);
     if (!c)
         return fail_memory(cx);
     c->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
@@ -351,28 +378,34 @@ static void bind_one(const bound_column *b, size_t row, MYSQL_BIND *bind)
                          .buffer_length = b->lengths ? b->lengths[row] : 0};
 }
 
-static void bind_rows(my_copy *c, size_t first, size_t rows)
+static void bind_rows(my_copy *c, const chunk *k, size_t first, size_t rows)
 {
     size_t count = c->head.target->count;
     for (size_t i = 0; i < count; i++) {
         if (!c->conn->is_mysql)
-            bind_array(&c->columns[i], first, &c->binds[i]);
+            bind_array(&k->columns[i], first, &c->binds[i]);
         for (size_t row = 0; c->conn->is_mysql && row < rows; row++)
-            bind_one(&c->columns[i], first + row, &c->binds[row * count + i]);
+            bind_one(&k->columns[i], first + row, &c->binds[row * count + i]);
     }
 }
 
-static int insert_rows(cv_ctx *cx, my_copy *c, size_t first, size_t rows)
+static int send_rows(cv_ctx *cx, my_copy *c, const chunk *k, size_t first, size_t rows)
 {
     CV_TRY(need_statement(cx, c, rows));
     MYSQL_STMT *handle = c->prepared->handle;
     unsigned array_size = (unsigned)rows;
-    bind_rows(c, first, rows);
+    bind_rows(c, k, first, rows);
     if (!c->conn->is_mysql)
         (void)mysql_stmt_attr_set(handle, STMT_ATTR_ARRAY_SIZE, &array_size);
     if (mysql_stmt_bind_param(handle, c->binds))
         return cv_fail(cx, CV_E_INTERNAL, "cannot bind the values: %s", mysql_stmt_error(handle));
-    return cv__my_execute_statement(cx, c->conn, handle);
+    return cv__my_send_statement(cx, c->conn, handle);
+}
+
+static int insert_rows(cv_ctx *cx, my_copy *c, const chunk *k, size_t first, size_t rows)
+{
+    CV_TRY(send_rows(cx, c, k, first, rows));
+    return cv__my_read_answer(cx, c->conn, c->prepared->handle);
 }
 
 /* And the others can still be inserted. */
@@ -382,13 +415,13 @@ static bool is_about_a_row(const my_copy *c, int code)
 }
 
 /* The chunk has failed, and left nothing: insert what of it can be, up to the row that cannot. */
-static int find_row(cv_ctx *cx, my_copy *c, int code)
+static int find_row(cv_ctx *cx, my_copy *c, const chunk *k, int code)
 {
-    size_t first = 0, behind = c->rows;
+    size_t first = 0, behind = k->rows;
     while (behind - first > 1) {
         size_t half = (behind - first) / 2;
         cv_error_clear(cx);
-        int rc = insert_rows(cx, c, first, half);
+        int rc = insert_rows(cx, c, k, first, half);
         if (rc < 0 && !is_about_a_row(c, rc))
             return rc;
         if (rc < 0)
@@ -397,40 +430,64 @@ static int find_row(cv_ctx *cx, my_copy *c, int code)
             first += half;
     }
     cv_error_clear(cx);
-    int rc = insert_rows(cx, c, first, 1);
-    c->head.row = rc < 0 ? c->sent + (int64_t)first + 1 : 0;
+    int rc = insert_rows(cx, c, k, first, 1);
+    c->head.row = rc < 0 ? c->stored + (int64_t)first + 1 : 0;
     return rc < 0 ? rc : cv_fail(cx, code, "a row was refused, and then taken: others change the table");
 }
 
+/* A large row does not keep its memory. */
+static void empty(chunk *k)
+{
+    k->rows = 0;
+    cv_buf_clear(&k->texts);
+    if (k->texts.capacity > 2 * CHUNK_BYTES)
+        cv_buf_done(&k->texts);
+}
+
+/* What became of the chunk that was sent. */
+static int hear(cv_ctx *cx, my_copy *c)
+{
+    if (!c->is_sent)
+        return 0;
+    c->is_sent = false;
+    int rc = cv__my_read_answer(cx, c->conn, c->prepared->handle);
+    if (rc < 0)
+        return is_about_a_row(c, rc) ? find_row(cx, c, c->sent, rc) : rc;
+    c->stored += (int64_t)c->sent->rows;
+    empty(c->sent);
+    return 0;
+}
+
+/* When it is sent, the other one is empty. */
 static int send_chunk(cv_ctx *cx, my_copy *c)
 {
-    if (c->rows == 0)
+    chunk *full = c->filling;
+    CV_TRY(hear(cx, c));
+    if (full->rows == 0)
         return 0;
-    c->conn->swollen |= c->texts.len > CV__MY_SWOLLEN_BYTES;
-    int rc = insert_rows(cx, c, 0, c->rows);
-    if (rc < 0)
-        return is_about_a_row(c, rc) ? find_row(cx, c, rc) : rc;
-    c->sent += (int64_t)c->rows;
-    c->rows = 0;
-    cv_buf_clear(&c->texts);
+    c->conn->swollen |= full->texts.len > CV__MY_SWOLLEN_BYTES;
+    CV_TRY(send_rows(cx, c, full, 0, full->rows));
+    c->filling = c->sent;
+    c->sent = full;
+    c->is_sent = true;
     return 0;
 }
 
 /* ---- rows ---- */
 
-static void add_text(my_copy *c, bound_column *b, const void *text, size_t len)
+static void add_text(chunk *k, bound_column *b, const void *text, size_t len)
 {
-    b->entries.pointers[c->rows] = c->texts.data + c->texts.len;
-    b->lengths[c->rows] = len;
-    cv_buf_add(&c->texts, text, len);
+    b->entries.pointers[k->rows] = k->texts.data + k->texts.len;
+    b->lengths[k->rows] = len;
+    cv_buf_add(&k->texts, text, len);
 }
 
-static int add_time(my_copy *c, bound_column *b, cv_time time, bool is_date)
+static int add_time(chunk *k, bound_column *b, cv_time time, bool is_date)
 {
     cv_civil civil = cv_time_to_civil(time);
     if (civil.year < 0 || civil.year > 9999)
         return CV_E_RANGE;
-    b->times[c->rows] = (MYSQL_TIME){.year = (unsigned)civil.year,
+    b->times[k->rows] = (MYSQL_TIME){.year = (unsigned)civil.year,
                                      .month = (unsigned)civil.month,
                                      .day = (unsigned)civil.day,
                                      .hour = (unsigned)civil.hour,
@@ -441,42 +498,42 @@ static int add_time(my_copy *c, bound_column *b, cv_time time, bool is_date)
     return 0;
 }
 
-static int add_string(my_copy *c, bound_column *b, cv_str text)
+static int add_string(chunk *k, bound_column *b, cv_str text)
 {
     if (!cv_utf8_valid(text))
         return CV_E_INVALID;
-    add_text(c, b, text.ptr, text.len);
+    add_text(k, b, text.ptr, text.len);
     return 0;
 }
 
-static int add_value(my_copy *c, bound_column *b, const cv_value *value)
+static int add_value(chunk *k, bound_column *b, const cv_value *value)
 {
     char text[CV_DECIMAL_TEXT_BYTES > CV_UUID_TEXT_BYTES ? CV_DECIMAL_TEXT_BYTES : CV_UUID_TEXT_BYTES];
     switch (value->type) {
     case CV_TYPE_BOOL:
-        b->entries.booleans[c->rows] = value->as.boolean;
+        b->entries.booleans[k->rows] = value->as.boolean;
         return 0;
     case CV_TYPE_I64:
-        b->entries.integers[c->rows] = value->as.i64;
+        b->entries.integers[k->rows] = value->as.i64;
         return 0;
     case CV_TYPE_F64:
-        b->entries.floats[c->rows] = value->as.f64;
+        b->entries.floats[k->rows] = value->as.f64;
         return isfinite(value->as.f64) ? 0 : CV_E_RANGE;
     case CV_TYPE_DECIMAL:
-        add_text(c, b, text, cv_decimal_format(value->as.decimal, text));
+        add_text(k, b, text, cv_decimal_format(value->as.decimal, text));
         return 0;
     case CV_TYPE_TEXT:
     case CV_TYPE_JSON:
-        return add_string(c, b, value->as.text);
+        return add_string(k, b, value->as.text);
     case CV_TYPE_BYTES:
-        add_text(c, b, value->as.bytes.ptr, value->as.bytes.len);
+        add_text(k, b, value->as.bytes.ptr, value->as.bytes.len);
         return 0;
     case CV_TYPE_TIME:
-        return add_time(c, b, value->as.time, false);
+        return add_time(k, b, value->as.time, false);
     case CV_TYPE_DATE:
-        return add_time(c, b, cv_date_to_time(value->as.date), true);
+        return add_time(k, b, cv_date_to_time(value->as.date), true);
     case CV_TYPE_UUID:
-        add_text(c, b, text, cv_uuid_format(value->as.uuid, text));
+        add_text(k, b, text, cv_uuid_format(value->as.uuid, text));
         return 0;
     default:
         return CV_E_TYPE;
@@ -490,7 +547,7 @@ static size_t text_bytes(const my_copy *c, const cv_value *values)
     for (size_t i = 0; i < c->head.target->count; i++) {
         const cv_value *value = &values[i];
         bool is_long = value->type == CV_TYPE_TEXT || value->type == CV_TYPE_JSON || value->type == CV_TYPE_BYTES;
-        if (c->columns[i].lengths)
+        if (c->filling->columns[i].lengths)
             bytes += is_long ? value->as.text.len : CV_DECIMAL_TEXT_BYTES;
     }
     return bytes;
@@ -498,18 +555,32 @@ static size_t text_bytes(const my_copy *c, const cv_value *values)
 
 static int fill_row(my_copy *c, const cv_value *values)
 {
+    chunk *k = c->filling;
     for (size_t i = 0; i < c->head.target->count; i++) {
-        bound_column *b = &c->columns[i];
+        bound_column *b = &k->columns[i];
         bool is_null = values[i].type == CV_TYPE_NULL;
-        b->indicators[c->rows] = is_null ? STMT_INDICATOR_NULL : STMT_INDICATOR_NONE;
-        int rc = is_null ? 0 : add_value(c, b, &values[i]);
+        b->indicators[k->rows] = is_null ? STMT_INDICATOR_NULL : STMT_INDICATOR_NONE;
+        int rc = is_null ? 0 : add_value(k, b, &values[i]);
         if (rc < 0) {
             c->head.column = (int)i;
             return rc;
         }
         c->head.bytes += (int64_t)cv__copy_value_bytes(&values[i]);
     }
-    c->rows++;
+    k->rows++;
+    return 0;
+}
+
+static int need_packet_bytes(cv_ctx *cx, my_copy *c)
+{
+    MYSQL_RES *rows;
+    if (c->packet_bytes > 0)
+        return 0;
+    CV_TRY(hear(cx, c));
+    CV_TRY(cv__my_query(cx, c->conn, CV_STR("SELECT @@max_allowed_packet"), &rows));
+    MYSQL_ROW first = rows ? mysql_fetch_row(rows) : NULL;
+    c->packet_bytes = first && first[0] ? strtoull(first[0], NULL, 10) : MAX_VALUE_BYTES;
+    mysql_free_result(rows);
     return 0;
 }
 
@@ -518,44 +589,65 @@ static int check_packet(cv_ctx *cx, my_copy *c, size_t bytes)
 {
     if (bytes <= CHUNK_BYTES)
         return 0;
-    if (c->packet_bytes == 0) {
-        MYSQL_RES *rows;
-        CV_TRY(cv__my_query(cx, c->conn, CV_STR("SELECT @@max_allowed_packet"), &rows));
-        MYSQL_ROW first = rows ? mysql_fetch_row(rows) : NULL;
-        c->packet_bytes = first && first[0] ? strtoull(first[0], NULL, 10) : MAX_VALUE_BYTES;
-        mysql_free_result(rows);
-    }
+    CV_TRY(need_packet_bytes(cx, c));
     if (bytes + ROW_OVERHEAD <= c->packet_bytes)
         return 0;
+    CV_TRY(hear(cx, c));
     cv_fail(cx, CV_E_LIMIT, "the values of the row have %zu bytes, the server takes %zu in one statement", bytes,
             c->packet_bytes);
     cv_error_hint(cx, "raise the server's max_allowed_packet, or send less");
-    c->head.row = c->sent + 1;
+    c->head.row = c->stored + 1;
     return CV_E_LIMIT;
+}
+
+/* Memory for the texts of one more row: with the first, of all that may follow. */
+static bool need_texts(chunk *k, size_t bytes)
+{
+    return cv_buf_reserve(&k->texts, k->rows == 0 && bytes < CHUNK_BYTES ? CHUNK_BYTES : bytes) != NULL;
 }
 
 static int row(cv_ctx *cx, cv__copy_in *head, const cv_value *values)
 {
     my_copy *c = copy_of(head);
     size_t bytes = text_bytes(c, values);
-    if (c->rows > 0 && c->texts.len + bytes > CHUNK_BYTES)
+    if (c->filling->rows > 0 && c->filling->texts.len + bytes > CHUNK_BYTES)
         CV_TRY(send_chunk(cx, c));
     CV_TRY(check_packet(cx, c, bytes));
-    if (!cv_buf_reserve(&c->texts, bytes))
+    if (!need_texts(c->filling, bytes))
         return fail_memory(cx);
     CV_TRY(fill_row(c, values));
-    return c->rows < c->chunk_rows ? 0 : send_chunk(cx, c);
+    return c->filling->rows < c->chunk_rows ? 0 : send_chunk(cx, c);
 }
 
 static int end(cv_ctx *cx, cv__copy_in *head)
 {
-    return send_chunk(cx, copy_of(head));
+    my_copy *c = copy_of(head);
+    CV_TRY(send_chunk(cx, c));
+    return hear(cx, c);
+}
+
+/* The answer is read, so that the connection can be used again; when it does not come in time, the statement is killed.
+ */
+static void give_up(cv_ctx *cx, my_copy *c)
+{
+    cv_error *first = cv_error_take(cx);
+    CV_SHIELD(cx, CV__CLEAN_UP_MS)
+    {
+        CV_WITHIN(cx, GIVE_UP_MS)
+        {
+            if (cv__my_read_answer(cx, c->conn, c->prepared->handle) < 0 && !first)
+                cv_error_clear(cx);
+        }
+    }
+    cv_error_put_back(cx, first);
 }
 
 static void done(cv_ctx *cx, cv__copy_in *head)
 {
-    (void)cx;
-    free_copy(copy_of(head));
+    my_copy *c = copy_of(head);
+    if (c->is_sent)
+        give_up(cx, c);
+    free_copy(c);
 }
 
 const cv__copy_driver cv__copy_mariadb = {.describe = describe, .begin = begin, .row = row, .end = end, .done = done};

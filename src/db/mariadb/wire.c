@@ -68,6 +68,7 @@ void cv__my_abandon(cv__my_conn *conn)
     while (conn->call.cont(conn, MYSQL_WAIT_READ | MYSQL_WAIT_WRITE | MYSQL_WAIT_TIMEOUT))
         continue;
     conn->call.cont = NULL;
+    conn->waits_for = 0;
 }
 
 static int give_up(cv_ctx *cx, cv__my_conn *conn, int code)
@@ -79,18 +80,25 @@ static int give_up(cv_ctx *cx, cv__my_conn *conn, int code)
     return cv_fail(cx, code, "could not wait for the answer of MariaDB: %s", cv_error_text(code));
 }
 
-int cv__my_resume(cv_ctx *cx, cv__my_conn *conn)
+/* Go on with the suspended call while it waits for any of these. */
+static int resume_while(cv_ctx *cx, cv__my_conn *conn, int events)
 {
-    int events = conn->waits_for;
-    while (events) {
+    while (conn->waits_for & events) {
         int ready = 0;
         conn->rows_at_once = 0;
-        conn->waits_for = events;
-        CV_TRY(wait_within(cx, conn, events, &ready));
-        events = conn->call.cont(conn, ready);
+        CV_TRY(wait_within(cx, conn, conn->waits_for, &ready));
+        conn->waits_for = conn->call.cont(conn, ready);
     }
-    conn->call.cont = NULL;
+    if (!conn->waits_for)
+        conn->call.cont = NULL;
     return 0;
+}
+
+static const int any_event = ~0;
+
+int cv__my_resume(cv_ctx *cx, cv__my_conn *conn)
+{
+    return resume_while(cx, conn, any_event);
 }
 
 /* The library will say what is wrong with a socket that cannot be waited for. */
@@ -101,19 +109,24 @@ static int fail_wait(cv_ctx *cx, cv__my_conn *conn)
     return 0;
 }
 
-int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont)
+static int drive_while(cv_ctx *cx, cv__my_conn *conn, int events)
 {
-    if (!events)
-        return 0;
-    conn->call.cont = cont;
-    conn->waits_for = events;
-    int rc = cv__my_resume(cx, conn);
+    int rc = resume_while(cx, conn, events);
     if (rc == 0)
         return 0;
     bool over = rc == CV_E_TIMEOUT || rc == CV_E_CANCELLED || rc == CV_E_CONTEXT;
     if (conn->giving_up && over)
         return rc; /* whoever gives up decides */
     return over ? give_up(cx, conn, rc) : fail_wait(cx, conn);
+}
+
+int cv__my_drive(cv_ctx *cx, cv__my_conn *conn, int events, cv__my_cont_fn *cont)
+{
+    if (!events)
+        return 0;
+    conn->call.cont = cont;
+    conn->waits_for = events;
+    return drive_while(cx, conn, any_event);
 }
 
 /* --- failures --- */
@@ -175,14 +188,30 @@ static int execute_cont(cv__my_conn *conn, int events)
     return mysql_stmt_execute_cont(&conn->call.number, conn->call.statement, events);
 }
 
-int cv__my_execute_statement(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement)
+int cv__my_send_statement(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement)
 {
     conn->call.statement = statement;
-    CV_TRY(cv__my_drive(cx, conn, mysql_stmt_execute_start(&conn->call.number, statement), execute_cont));
+    conn->waits_for = mysql_stmt_execute_start(&conn->call.number, statement);
+    if (!conn->waits_for)
+        return 0;
+    conn->call.cont = execute_cont;
+    return drive_while(cx, conn, MYSQL_WAIT_WRITE);
+}
+
+int cv__my_read_answer(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement)
+{
+    if (conn->call.cont)
+        CV_TRY(drive_while(cx, conn, any_event));
     if (conn->call.number != 0)
         return fail_call(cx, conn, statement, text_of(statement));
     cv__my_note_state(conn);
     return 0;
+}
+
+int cv__my_execute_statement(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement)
+{
+    CV_TRY(cv__my_send_statement(cx, conn, statement));
+    return cv__my_read_answer(cx, conn, statement);
 }
 
 static int fetch_cont(cv__my_conn *conn, int events)

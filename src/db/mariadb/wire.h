@@ -20,6 +20,10 @@ void cv__my_abandon(cv__my_conn *conn);
 /** The calls, driven to their end: 0, or an error of the wait, or the story of Connector/C's error. Suspend. */
 CV_CHECKED int cv__my_prepare(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement, cv_str sql);
 CV_CHECKED int cv__my_execute_statement(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement);
+/** The same in two steps: when the statement is sent, its values are not needed any more, and nothing else may be done
+ *  with the connection until its answer is read. */
+CV_CHECKED int cv__my_send_statement(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement);
+CV_CHECKED int cv__my_read_answer(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement);
 /** 1 with a row, handed to the statement's callback, or 0 at the end. */
 CV_CHECKED int cv__my_fetch_row(cv_ctx *cx, cv__my_conn *conn, MYSQL_STMT *statement);
 /** 1 when there is another result, of which `statement->field_count` tells whether it has rows; 0 when there is none.
