@@ -50,7 +50,7 @@ static void a_lost_server_tells_how_many_rows_are_stored(void **state)
     cv_ctx *cx = open_test();
     made_rows rows = notes(50000);
     cv_copy_result done;
-    fault_set(&t, (cv_fault_rule){CV_FAULT_RESET, .from = CV_FAULT_CLIENT, .type = 'd', .nth = 200});
+    fault_set(&t, (cv_fault_rule){CV_FAULT_RESET, .from = CV_FAULT_CLIENT, .type = 'd', .nth = 45});
     int rc = copy(&rows, 5000, &done);
     assert_int_equal(rc, CV_E_CONNECTION_LOST);
     fault_assert_story(cx, rc);

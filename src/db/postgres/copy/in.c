@@ -19,9 +19,9 @@
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
-/* A piece is what libpq sends at once, and less than a socket that is writable has room for. */
-enum { CHUNK_BYTES = 64 * 1024, PIECE_BYTES = 8192 - 16 };
+enum { CHUNK_BYTES = 64 * 1024, LEAST_PIECE_BYTES = 8 * 1024, MOST_PIECE_BYTES = 2 * CHUNK_BYTES };
 
 /* What the server says may come in parts: how many looks later it is no notice. */
 enum { PATIENCE = 16 };
@@ -38,9 +38,10 @@ typedef struct pg_copy_in {
     cv_arena *arena; /* for the text format */
     cv_arena_mark no_text;
     int64_t rows;
-    int heard;    /* looks since the server has said something that is no whole notice; 0: it has not */
-    bool ended;   /* the end was sent */
-    bool is_over; /* the server has answered it */
+    int heard;          /* looks since the server has said something that is no whole notice; 0: it has not */
+    size_t piece_bytes; /* what a socket that is writable has room for */
+    bool ended;         /* the end was sent */
+    bool is_over;       /* the server has answered it */
     unsigned notices;
     PQnoticeReceiver receiver; /* the connection's own */
 } pg_copy_in;
@@ -223,15 +224,14 @@ static int send_piece(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
     return flush(cx, c);
 }
 
-/* Others run after each chunk. */
 static int send_bytes(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
 {
-    for (size_t at = 0; at < len;) {
-        size_t piece = len - at < PIECE_BYTES ? len - at : PIECE_BYTES;
-        CV_TRY(send_piece(cx, c, data + at, piece));
-        at += piece;
-        if (at % CHUNK_BYTES < PIECE_BYTES || at == len)
-            CV_TRY(cv_yield(cx));
+    while (len > 0) {
+        size_t piece = len < c->piece_bytes ? len : c->piece_bytes;
+        CV_TRY(send_piece(cx, c, data, piece));
+        CV_TRY(cv_yield(cx));
+        data += piece;
+        len -= piece;
     }
     return 0;
 }
@@ -246,6 +246,16 @@ static int send_chunk(cv_ctx *cx, pg_copy_in *c)
 }
 
 /* ---- begin ---- */
+
+/* A socket is writable when a third of its buffer is free, which counts more than the bytes in it. */
+static size_t piece_bytes_of(const PGconn *pg)
+{
+    int buffer = 0;
+    socklen_t size = sizeof buffer;
+    (void)getsockopt(PQsocket(pg), SOL_SOCKET, SO_SNDBUF, &buffer, &size);
+    size_t piece = (size_t)buffer / 8;
+    return piece < LEAST_PIECE_BYTES ? LEAST_PIECE_BYTES : piece > MOST_PIECE_BYTES ? MOST_PIECE_BYTES : piece;
+}
 
 static bool choose_forms(pg_copy_in *c, const cv__copy_target *target)
 {
@@ -285,6 +295,7 @@ static int make_copy(cv_ctx *cx, cv__pg_conn *conn, const cv__copy_target *targe
         return fail_memory(cx);
     c->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
     c->pg = (cv__pg_copy){.conn = conn, .drain = drain, .free = free_copy};
+    c->piece_bytes = piece_bytes_of(conn->pg);
     cv_buf_init(&c->chunk, CV__COPY_ROW_BYTES + CHUNK_BYTES);
     c->forms = calloc(target->count, sizeof *c->forms);
     c->greatest = calloc(target->count, sizeof *c->greatest);
