@@ -5,7 +5,7 @@
  * was never used, and then set forward only. Somebody who draws more numbers between the two than were copied would be
  * set back; that is one step of one statement. */
 #include "db/postgres/copy/copy.h"
-#include "db/postgres/session.h"
+#include "db/postgres/rows.h"
 #include "db/postgres/wire.h"
 
 static void add_text(cv_buf *out, cv_str text)
