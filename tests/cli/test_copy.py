@@ -273,7 +273,7 @@ def test_an_interruption_leaves_nothing_half_done(folder):
     program = migrated(folder)
     rows = b'id,name\n' + b''.join(b'%d,name %d\n' % (i, i) for i in range(1, 20001))
     status, error = interrupted(program, 'in', 'authors', '-', stdin=rows)
-    assert status == 130 and error == 'bookshop: interrupted: nothing is stored\n', (status, error)
+    assert status == 130 and error.endswith('bookshop: interrupted: nothing is stored\n'), (status, error)
     assert program.rows('SELECT count(*) FROM authors') == [(0,)]
     status, error = interrupted(program, 'in', 'authors', '-', '--batch', '1000', stdin=rows)
     (stored,), = program.rows('SELECT count(*) FROM authors')

@@ -305,6 +305,37 @@ void case_a_copy_belongs_to_the_transaction(suite *s)
     assert_usable(s);
 }
 
+enum { LAST_ROW = 40000 };
+
+static void make_last_untitled(int64_t row, cv_value *values)
+{
+    make_book(row, values);
+    if (row == LAST_ROW)
+        values[1] = CV_NULL;
+}
+
+static int fail_large_copy_in_a_block(cv_ctx *cx)
+{
+    CV_ATOMIC(cx)
+    {
+        made_rows rows = books(LAST_ROW);
+        CV_TRY(add(cx, 900000));
+        rows.make = make_last_untitled;
+        assert_int_equal(copy_books(cx, &rows, NULL, NULL), CV_E_NOT_NULL);
+        cv_error_clear(cx);
+        CV_TRY(add(cx, 900001));
+    }
+    return 0;
+}
+
+/* Undoing it may take longer than clean-up may. */
+void case_a_large_copy_fails_alone(suite *s)
+{
+    assert_ok(s->cx, fail_large_copy_in_a_block(s->cx));
+    assert_int_equal(count(s, "books"), 2);
+    assert_usable(s);
+}
+
 static int copy_and_leave(cv_ctx *cx)
 {
     CV_ATOMIC(cx)
