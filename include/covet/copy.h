@@ -10,8 +10,8 @@
  * PostgreSQL: COPY, in its binary format where all columns have one that is known here, in text otherwise.
  * MariaDB: array binding, a thousand rows at a time (MySQL, untested: an INSERT of as many rows). SQLite: an INSERT ...
  * SELECT that takes thousands of rows from memory. What is under way is bounded: rows are taken from the source as fast
- * as the engine takes them, and given to the sink as fast as it takes them, with no more than a mebibyte in between; a
- * single larger value is in memory as a whole.
+ * as the engine takes them, and given to the sink as fast as it takes them, with no more than a few mebibytes in
+ * between; a single larger value is in memory as a whole.
  *
  * Models, their validation and what fills fields in are not involved; the engine's constraints and triggers are. Values
  * are converted to what the column stores, without loss; what cannot be is refused, with the place and the value.
