@@ -8,8 +8,8 @@ typedef struct cv__stack {
     char *mapping; /* the guard comes first */
     size_t mapped_bytes, guard_bytes;
     char *low; /* the usable part is [low, top) */
-    char *top; /* 16-byte aligned; coloured, so that the tops of many stacks do not share a few cache sets. Above it lies
-                  the head: what is touched whenever the stack is lies in the same pages */
+    char *top; /* 16-byte aligned; coloured, so that the tops of many stacks do not share a few cache sets. Above it
+                  lies the head: what is touched whenever the stack is lies in the same pages */
     cv__annotation annotation;
 } cv__stack;
 

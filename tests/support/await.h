@@ -37,8 +37,7 @@ static inline void test_await_pause(void)
 #define TEST_IN_VAIN_(text) fail_msg("waited %d s in vain for %s", TEST_PATIENCE_MS / 1000, text)
 
 /** Wait until `condition` holds, looking each millisecond of the context's time, while the loop runs. */
-#define await_that(cx, condition)                                                                                      \
-    TEST_AWAIT_(condition, assert_ok(cx, cv_sleep_ms(cx, 1)), TEST_IN_VAIN_(#condition))
+#define await_that(cx, condition) TEST_AWAIT_(condition, assert_ok(cx, cv_sleep_ms(cx, 1)), TEST_IN_VAIN_(#condition))
 /** The same, looking at each turn of the loop: for what a millisecond is too long for, or must not pass at all. */
 #define await_turns(cx, condition) TEST_AWAIT_(condition, assert_ok(cx, cv_yield(cx)), TEST_IN_VAIN_(#condition))
 /** The same without a loop: whoever calls it is blocked. */
