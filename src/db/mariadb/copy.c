@@ -12,6 +12,7 @@
 #include "db/mariadb/session.h"
 #include "db/mariadb/wire.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,9 +20,6 @@
 enum { GIVE_UP_MS = 15 };
 
 enum { CHUNK_ROWS = 1000, CHUNK_BYTES = 1024 * 1024, MAX_PARAMS = 65535, ROW_OVERHEAD = 64 * 1024 };
-
-/* What the server can be told to take in one packet. */
-#define MAX_VALUE_BYTES ((size_t)1 << 30)
 
 /* The values of a column in a chunk. */
 typedef struct bound_column {
@@ -53,7 +51,6 @@ typedef struct my_copy {
     cv__my_prepared *prepared;
     size_t prepared_rows; /* in its text; 1 with array binding */
     size_t chunk_rows;    /* that there is room for */
-    size_t packet_bytes;  /* the server's max_allowed_packet; 0: not asked yet */
     chunk *filling, *sent;
     bool is_sent;   /* the server works on `sent` */
     int64_t stored; /* rows before those in the chunks */
@@ -571,31 +568,16 @@ static int fill_row(my_copy *c, const cv_value *values)
     return 0;
 }
 
-static int need_packet_bytes(cv_ctx *cx, my_copy *c)
-{
-    MYSQL_RES *rows;
-    if (c->packet_bytes > 0)
-        return 0;
-    CV_TRY(hear(cx, c));
-    CV_TRY(cv__my_query(cx, c->conn, CV_STR("SELECT @@max_allowed_packet"), &rows));
-    MYSQL_ROW first = rows ? mysql_fetch_row(rows) : NULL;
-    c->packet_bytes = first && first[0] ? strtoull(first[0], NULL, 10) : MAX_VALUE_BYTES;
-    mysql_free_result(rows);
-    return 0;
-}
-
 /* The server hangs up on a packet that is too large; the usual ones are far from that. */
 static int check_packet(cv_ctx *cx, my_copy *c, size_t bytes)
 {
-    if (bytes <= CHUNK_BYTES)
-        return 0;
-    CV_TRY(need_packet_bytes(cx, c));
-    if (bytes + ROW_OVERHEAD <= c->packet_bytes)
+    uint64_t most = c->conn->max_packet_bytes;
+    if (bytes <= CHUNK_BYTES || most == 0 || bytes + ROW_OVERHEAD <= most)
         return 0;
     CV_TRY(hear(cx, c));
-    cv_fail(cx, CV_E_LIMIT, "the values of the row have %zu bytes, the server takes %zu in one statement", bytes,
-            c->packet_bytes);
-    cv_error_hint(cx, "raise the server's max_allowed_packet, or send less");
+    cv_fail(cx, CV_E_LIMIT, "the values of the row have %zu bytes, the server takes %" PRIu64 " in one statement",
+            bytes, most);
+    cv_error_hint(cx, "raise the server's max_allowed_packet, which may be 1 GiB");
     c->head.row = c->stored + 1;
     return CV_E_LIMIT;
 }

@@ -161,7 +161,7 @@ static int take_name(const cv__replica *r)
 static int connect_control(cv__replica *r)
 {
     CV_TRY(connect_to(r, CONTROL, r->host));
-    CV_TRY(run(r, CONTROL, "SET SESSION wait_timeout = 31536000", "read changes"));
+    CV_TRY(run(r, CONTROL, "SET SESSION wait_timeout = 31536000, sql_mode = ''", "read changes"));
     return take_name(r);
 }
 
@@ -177,12 +177,16 @@ int cv__replica_ask(cv__replica *replica, const char *sql, const char *what, MYS
 
 /* ---- the settings of the server ---- */
 
+static int fail_without_log(cv__binlog_failure *failure)
+{
+    cv__binlog_fail(failure, CV_E_CONFIG, "the server writes no binary log");
+    return cv__binlog_hint(failure, "start it with --log-bin and --binlog-format=ROW");
+}
+
 static int check_settings(cv__binlog_failure *failure, MYSQL_ROW row)
 {
-    if (strcmp(row[0], "1") != 0) {
-        cv__binlog_fail(failure, CV_E_CONFIG, "the server writes no binary log");
-        return cv__binlog_hint(failure, "start it with --log-bin and --binlog-format=ROW");
-    }
+    if (strcmp(row[0], "1") != 0)
+        return fail_without_log(failure);
     if (strcmp(row[1], "ROW") != 0) {
         cv__binlog_fail(failure, CV_E_CONFIG, "the binary log is in the format %s: it does not have the rows", row[1]);
         return cv__binlog_hint(failure, "set binlog_format = ROW in the server's configuration");
@@ -274,7 +278,7 @@ static int fail_log(const cv__replica *r, MYSQL *my)
         return cv__binlog_hint(r->failure, "raise max_allowed_packet of the server");
     }
     if (strstr(text, "Binary log is not open"))
-        return cv__binlog_fail(r->failure, CV_E_CONFIG, "the server writes no binary log");
+        return fail_without_log(r->failure);
     cv__binlog_fail(r->failure, CV_E_GAP, "the changes behind the position \"%s\" are not in the binary log any more",
                     r->has_begun ? "reached" : "given");
     cv__binlog_detail(r->failure, "%s", text);
