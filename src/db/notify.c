@@ -97,8 +97,13 @@ static void free_subscription(cv_subscription *s)
 
 /* --- listening --- */
 
-static int check_engine(cv_ctx *cx, const cv_db *db, const char *what)
+static int need_database(cv_ctx *cx, cv_db *db, const char *what, cv_db **ret_db)
 {
+    if (!db)
+        db = cv__db_need(cx);
+    if (!db)
+        return CV_E_NO_DATABASE;
+    *ret_db = db;
     if (db->driver->notify)
         return 0;
     cv_fail(cx, CV_E_UNSUPPORTED, "cannot %s: the engine \"%s\" has no notifications", what, cv_db_engine(db));
@@ -131,7 +136,7 @@ int cv_listen(cv_ctx *cx, cv_db *db, const char *channel, const cv_listen_option
               cv_subscription **ret_subscription)
 {
     size_t max;
-    CV_TRY(check_engine(cx, db, "listen"));
+    CV_TRY(need_database(cx, db, "listen", &db));
     CV_TRY(check_channel(cx, channel));
     CV_TRY(check_queue(cx, options, &max));
     CV_TRY(cv__wait_check(cx, "listen"));
@@ -236,7 +241,7 @@ int cv_notification_next(cv_ctx *cx, cv_subscription *s, cv_notification *ret_no
 
 int cv_notify(cv_ctx *cx, cv_db *db, const char *channel, cv_str payload)
 {
-    CV_TRY(check_engine(cx, db, "notify"));
+    CV_TRY(need_database(cx, db, "notify", &db));
     CV_TRY(check_channel(cx, channel));
     if (payload.len > CV_NOTIFY_PAYLOAD_MAX_BYTES) {
         cv_fail(cx, CV_E_LIMIT, "the payload of a notification has %zu bytes, more than %d", payload.len,

@@ -16,8 +16,10 @@ typedef struct cv__notice {
     char payload[];
 } cv__notice;
 
-/** A message with one reference, the caller's, or NULL without memory. Released by its last holder. */
+/** A message with one reference, the caller's, or NULL without memory. The payload is copied. */
 cv__notice *cv__notice_new(int sender, cv_str payload);
+
+/** One holder less; the last one frees it. NULL is allowed. */
 void cv__notice_release(cv__notice *message);
 
 /* What was missed before a message, or at the end of the queue. */
