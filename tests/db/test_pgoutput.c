@@ -321,6 +321,7 @@ static void texts_are_read_as_what_they_are(void **state)
     assert_int_equal(from_text(20000, "anything").type, CV_TYPE_TEXT);
     assert_string_equal(cv__pgoutput_type_name(cv_ctx_arena(cx), CV__PG_NUMERIC, (10 << 16 | 2) + 4), "numeric(10,2)");
     assert_string_equal(cv__pgoutput_type_name(cv_ctx_arena(cx), CV__PG_BPCHAR, 9), "character(5)");
+    assert_string_equal(cv__pgoutput_type_name(cv_ctx_arena(cx), CV__PG_BPCHAR, INT32_MIN), "character");
     assert_null(cv__pgoutput_type_name(cv_ctx_arena(cx), 20000, -1));
 }
 

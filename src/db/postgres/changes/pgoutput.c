@@ -1,34 +1,14 @@
 /* Messages of the plugin "pgoutput", as events.
  *
  * A transaction comes whole, after its commit: Begin, then rows, each table described (Relation) before its first row
- * on a connection and whenever it has changed, then Commit. The descriptions stay beyond a connection: what comes again
- * and is another is a change of the schema. */
-#include "db/postgres/changes/pgoutput.h"
+ * on a connection and whenever it has changed, then Commit. */
+#include "db/postgres/changes/pgoutput_tables.h"
 #include "db/postgres/values.h"
 
 #include "db/postgres/types.h"
-#include <covet/map.h>
-#include <endian.h>
 #include <stdlib.h>
 
-enum { MAX_COLUMNS = 1664, SCHEMA_BYTES = 1 << 20 };
 #define ROW_BYTES ((size_t)1 << 30)
-
-typedef struct relation {
-    cv_arena *arena; /* holds all of it */
-    uint32_t id;
-    const char *schema, *table;
-    cv_change_column *columns;
-    cv__pgoutput_reader *readers;
-    size_t count;
-    char identity; /* 'd'efault, 'n'othing, 'f'ull, 'i'ndex */
-    bool wanted;
-} relation;
-
-typedef struct own_type {
-    Oid base;
-    char name[];
-} own_type;
 
 typedef struct row {
     cv_value *values;
@@ -37,10 +17,7 @@ typedef struct row {
 } row;
 
 struct cv__pgoutput {
-    cv_map *relations; /* by their numbers */
-    relation *last;    /* the one of the row before */
-    cv_map *types;     /* those of the database's own, by their numbers */
-    bool text;
+    cv__pgoutput_tables tables;
     bool in_transaction, has_events;
     uint64_t end;
     cv_time committed_at;
@@ -53,26 +30,14 @@ struct cv__pgoutput {
     size_t truncated_count, truncated_next;
 };
 
-static cv_str key_of(const uint32_t *id)
-{
-    return cv_str_make((const char *)id, sizeof *id);
-}
-
-static void free_relation(relation *rel)
-{
-    if (rel)
-        cv_arena_free(rel->arena);
-}
-
 cv__pgoutput *cv__pgoutput_new(void)
 {
     cv__pgoutput *o = calloc(1, sizeof *o);
     if (!o)
         return NULL;
-    o->relations = cv_map_new(0);
-    o->types = cv_map_new(0);
+    int rc = cv__pgoutput_tables_init(&o->tables);
     o->values = cv_arena_new(ROW_BYTES);
-    if (!o->relations || !o->types || !o->values) {
+    if (rc < 0 || !o->values) {
         cv__pgoutput_free(o);
         return NULL;
     }
@@ -82,27 +47,14 @@ cv__pgoutput *cv__pgoutput_new(void)
 
 void cv__pgoutput_forget_types(cv__pgoutput *o)
 {
-    size_t position = 0;
-    cv_str key;
-    void *value;
-    while (o->types && cv_map_next(o->types, &position, &key, &value)) {
-        (void)cv_map_remove(o->types, key);
-        free(value);
-    }
+    cv__pgoutput_tables_forget_types(&o->tables);
 }
 
 void cv__pgoutput_free(cv__pgoutput *o)
 {
     if (!o)
         return;
-    size_t position = 0;
-    cv_str key;
-    void *value;
-    while (o->relations && cv_map_next(o->relations, &position, &key, &value))
-        free_relation(value);
-    cv_map_free(o->relations);
-    cv__pgoutput_forget_types(o);
-    cv_map_free(o->types);
+    cv__pgoutput_tables_done(&o->tables);
     cv_arena_free(o->values);
     free(o->before.values);
     free(o->before.given);
@@ -114,26 +66,17 @@ void cv__pgoutput_free(cv__pgoutput *o)
 
 void cv__pgoutput_use_text(cv__pgoutput *o)
 {
-    o->text = true;
+    o->tables.text = true;
 }
 
 bool cv__pgoutput_uses_text(const cv__pgoutput *o)
 {
-    return o->text;
+    return o->tables.text;
 }
 
 int cv__pgoutput_add_type(cv__pgoutput *o, Oid type, Oid base, const char *name)
 {
-    uint32_t id = type;
-    own_type *own = malloc(sizeof *own + strlen(name) + 1);
-    void *old = NULL;
-    if (!own)
-        return CV_E_NOMEM;
-    own->base = base;
-    memcpy(own->name, name, strlen(name) + 1);
-    int rc = cv_map_set(o->types, key_of(&id), own, &old);
-    free(rc < 0 ? own : old);
-    return rc;
+    return cv__pgoutput_tables_add_type(&o->tables, type, base, name, true);
 }
 
 void cv__pgoutput_restart(cv__pgoutput *o)
@@ -152,169 +95,14 @@ uint64_t cv__pgoutput_end(const cv__pgoutput *o)
     return o->end;
 }
 
-/* --- reading a message: beyond its end there are zeros, and `bad` --- */
-
-typedef struct input {
-    const char *at, *end;
-    bool bad;
-} input;
-
-static const char *take(input *in, size_t len)
-{
-    static const char zeros[8];
-    if ((size_t)(in->end - in->at) < len) {
-        in->bad = true;
-        in->at = in->end;
-        return len <= sizeof zeros ? zeros : NULL;
-    }
-    in->at += len;
-    return in->at - len;
-}
-
-static uint8_t take_u8(input *in)
-{
-    return (uint8_t)*take(in, 1);
-}
-
-static uint16_t take_u16(input *in)
-{
-    uint16_t big;
-    memcpy(&big, take(in, sizeof big), sizeof big);
-    return be16toh(big);
-}
-
-static uint32_t take_u32(input *in)
-{
-    uint32_t big;
-    memcpy(&big, take(in, sizeof big), sizeof big);
-    return be32toh(big);
-}
-
-static uint64_t take_u64(input *in)
-{
-    uint64_t big;
-    memcpy(&big, take(in, sizeof big), sizeof big);
-    return be64toh(big);
-}
-
-static const char *take_text(input *in)
-{
-    const char *end = memchr(in->at, '\0', (size_t)(in->end - in->at));
-    if (!end) {
-        in->bad = true;
-        in->at = in->end;
-        return "";
-    }
-    const char *text = in->at;
-    in->at = end + 1;
-    return text;
-}
-
 static int fail_message(cv_ctx *cx)
 {
     return cv_fail(cx, CV_E_CORRUPT, "PostgreSQL sent a message of the change stream that cannot be understood");
 }
 
-/* --- tables --- */
+/* --- events of tables --- */
 
-static Oid base_of(const cv__pgoutput *o, Oid type)
-{
-    enum { DEPTH = 32 }; /* domains over domains */
-    for (int i = 0; i < DEPTH; i++) {
-        uint32_t id = type;
-        const own_type *own = cv_map_get(o->types, key_of(&id));
-        if (!own || !own->base)
-            break;
-        type = own->base;
-    }
-    return type;
-}
-
-static const char *name_type(const cv__pgoutput *o, cv_arena *arena, Oid type, int32_t modifier)
-{
-    uint32_t id = type;
-    const own_type *own = cv_map_get(o->types, key_of(&id));
-    return own ? cv_arena_strdup(arena, own->name) : cv__pgoutput_type_name(arena, type, modifier);
-}
-
-static int take_column(cv__pgoutput *o, input *in, relation *rel, size_t i)
-{
-    bool key = take_u8(in) & 1;
-    const char *name = cv_arena_strdup(rel->arena, take_text(in));
-    Oid type = take_u32(in);
-    int32_t modifier = (int32_t)take_u32(in);
-    Oid base = base_of(o, type);
-    rel->readers[i] = (cv__pgoutput_reader){
-        .type = type, .base = base, .modifier = modifier, .decode = o->text ? NULL : cv__pg_decoder(base)};
-    rel->columns[i] = (cv_change_column){.name = name,
-                                         .sql_type = name_type(o, rel->arena, type, modifier),
-                                         .type = cv__pgoutput_type(base, o->text),
-                                         .key = key};
-    return name ? 0 : CV_E_NOMEM;
-}
-
-static int take_columns(cv__pgoutput *o, input *in, relation *rel)
-{
-    rel->identity = (char)take_u8(in);
-    rel->count = take_u16(in);
-    if (rel->count > MAX_COLUMNS)
-        return CV_E_CORRUPT;
-    rel->columns = cv_arena_zalloc(rel->arena, rel->count + 1, sizeof *rel->columns);
-    rel->readers = cv_arena_zalloc(rel->arena, rel->count + 1, sizeof *rel->readers);
-    if (!rel->columns || !rel->readers)
-        return CV_E_NOMEM;
-    for (size_t i = 0; i < rel->count; i++)
-        CV_TRY(take_column(o, in, rel, i));
-    return in->bad ? CV_E_CORRUPT : 0;
-}
-
-static relation *new_relation(void)
-{
-    cv_arena *arena = cv_arena_new(SCHEMA_BYTES);
-    relation *rel = arena ? cv_arena_zalloc(arena, 1, sizeof *rel) : NULL;
-    if (!rel) {
-        cv_arena_free(arena);
-        return NULL;
-    }
-    rel->arena = arena;
-    return rel;
-}
-
-static int take_relation(cv__pgoutput *o, input *in, relation *rel)
-{
-    rel->id = take_u32(in);
-    const char *schema = take_text(in);
-    rel->schema = cv_arena_strdup(rel->arena, *schema ? schema : "pg_catalog");
-    rel->table = cv_arena_strdup(rel->arena, take_text(in));
-    return rel->schema && rel->table ? take_columns(o, in, rel) : CV_E_NOMEM;
-}
-
-static bool is_same(const relation *a, const relation *b)
-{
-    bool same = a->count == b->count && a->identity == b->identity && strcmp(a->schema, b->schema) == 0 &&
-                strcmp(a->table, b->table) == 0;
-    for (size_t i = 0; same && i < a->count; i++)
-        same = strcmp(a->columns[i].name, b->columns[i].name) == 0 && a->columns[i].key == b->columns[i].key &&
-               a->readers[i].type == b->readers[i].type && a->readers[i].modifier == b->readers[i].modifier;
-    return same;
-}
-
-/* The description from before: of the same number, or, when the table was made anew, of the same name. */
-static relation *former_of(cv__pgoutput *o, const relation *rel)
-{
-    relation *former = cv_map_get(o->relations, key_of(&rel->id));
-    size_t position = 0;
-    cv_str key;
-    void *value;
-    while (!former && cv_map_next(o->relations, &position, &key, &value)) {
-        relation *other = value;
-        if (strcmp(other->schema, rel->schema) == 0 && strcmp(other->table, rel->table) == 0)
-            former = other;
-    }
-    return former;
-}
-
-static cv_change describe_event(const cv__pgoutput *o, const relation *rel, cv_change_kind kind)
+static cv_change describe_event(const cv__pgoutput *o, const cv__pgoutput_table *rel, cv_change_kind kind)
 {
     return (cv_change){.kind = kind,
                        .schema = rel->schema,
@@ -325,42 +113,18 @@ static cv_change describe_event(const cv__pgoutput *o, const relation *rel, cv_c
                        .transaction_id = o->transaction_id};
 }
 
-static int keep_relation(cv__pgoutput *o, relation *rel, bool *ret_changed)
+static int read_relation(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, cv__pgoutput_input *in,
+                         cv_change *ret_change)
 {
-    relation *former = former_of(o, rel);
-    *ret_changed = former && !is_same(former, rel);
-    o->last = NULL;
-    if (former) {
-        (void)cv_map_remove(o->relations, key_of(&former->id));
-        free_relation(former);
-    }
-    return cv_map_set(o->relations, key_of(&rel->id), rel, NULL);
-}
-
-static int read_relation(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, input *in, cv_change *ret_change)
-{
-    relation *rel = new_relation();
-    bool changed = false;
-    int rc = rel ? take_relation(o, in, rel) : CV_E_NOMEM;
-    if (rc == 0) {
-        rel->wanted = cv__changes_wants(changes, rel->schema, rel->table);
-        rc = keep_relation(o, rel, &changed);
-    }
-    if (rc < 0) {
-        free_relation(rel);
+    const cv__pgoutput_table *rel;
+    bool changed;
+    int rc = cv__pgoutput_tables_read(&o->tables, changes, in, &rel, &changed);
+    if (rc < 0)
         return rc == CV_E_CORRUPT ? fail_message(cx) : cv_fail(cx, CV_E_NOMEM, "no memory for the columns of a table");
-    }
     if (!changed || !rel->wanted)
         return CV__PGOUTPUT_NOTHING;
     *ret_change = describe_event(o, rel, CV_CHANGE_SCHEMA);
     return CV__PGOUTPUT_EVENT;
-}
-
-static relation *find_relation(cv__pgoutput *o, uint32_t id)
-{
-    if (!o->last || o->last->id != id)
-        o->last = cv_map_get(o->relations, key_of(&id));
-    return o->last;
 }
 
 /* --- rows --- */
@@ -380,7 +144,7 @@ static int make_room(cv__pgoutput *o, size_t count)
     return o->room ? 0 : CV_E_NOMEM;
 }
 
-static int fail_value(cv_ctx *cx, const relation *rel, size_t column, int code)
+static int fail_value(cv_ctx *cx, const cv__pgoutput_table *rel, size_t column, int code)
 {
     if (code == CV_E_NOMEM)
         return cv_fail(cx, code, "no memory for a changed row");
@@ -397,21 +161,21 @@ static int read_value(cv__pgoutput *o, const cv__pgoutput_reader *reader, char f
 }
 
 /* Values that were not written anew, since they lie apart from the row (TOAST), are not told. */
-static int read_row(cv_ctx *cx, cv__pgoutput *o, const relation *rel, input *in, row *ret_row)
+static int read_row(cv_ctx *cx, cv__pgoutput *o, const cv__pgoutput_table *rel, cv__pgoutput_input *in, row *ret_row)
 {
-    size_t count = take_u16(in);
+    size_t count = cv__take_u16(in);
     if (count != rel->count)
         return fail_message(cx);
     ret_row->complete = true;
     for (size_t i = 0; i < count; i++) {
-        char format = (char)take_u8(in);
+        char format = (char)cv__take_u8(in);
         ret_row->values[i].type = CV_TYPE_NULL;
         ret_row->given[i] = format != 'u';
         ret_row->complete &= format != 'u';
         if (format == 'n' || format == 'u')
             continue;
-        size_t len = take_u32(in);
-        const char *data = len <= (size_t)(in->end - in->at) ? take(in, len) : NULL;
+        size_t len = cv__take_u32(in);
+        const char *data = len <= (size_t)(in->end - in->at) ? cv__take(in, len) : NULL;
         if (in->bad || !data || (format != 't' && format != 'b'))
             return fail_message(cx);
         int rc = read_value(o, &rel->readers[i], format, cv_str_make(data, len), &ret_row->values[i]);
@@ -422,7 +186,7 @@ static int read_row(cv_ctx *cx, cv__pgoutput *o, const relation *rel, input *in,
 }
 
 /* Of a row before the change the server tells all, or what identifies it: then the rest is NULL, and not told. */
-static void keep_keys_only(const relation *rel, row *before)
+static void keep_keys_only(const cv__pgoutput_table *rel, row *before)
 {
     before->complete = false;
     for (size_t i = 0; i < rel->count; i++) {
@@ -432,7 +196,8 @@ static void keep_keys_only(const relation *rel, row *before)
     }
 }
 
-static int read_row_before(cv_ctx *cx, cv__pgoutput *o, const relation *rel, input *in, char kind)
+static int read_row_before(cv_ctx *cx, cv__pgoutput *o, const cv__pgoutput_table *rel, cv__pgoutput_input *in,
+                           char kind)
 {
     CV_TRY(read_row(cx, o, rel, in, &o->before));
     if (kind == 'K')
@@ -441,7 +206,7 @@ static int read_row_before(cv_ctx *cx, cv__pgoutput *o, const relation *rel, inp
 }
 
 /* An update that tells nothing of the row before has left what identifies it as it was. */
-static void take_keys_from_after(const relation *rel, row *before, const row *after)
+static void take_keys_from_after(const cv__pgoutput_table *rel, row *before, const row *after)
 {
     memcpy(before->values, after->values, rel->count * sizeof *before->values);
     memcpy(before->given, after->given, rel->count * sizeof *before->given);
@@ -449,7 +214,7 @@ static void take_keys_from_after(const relation *rel, row *before, const row *af
 }
 
 /* What was not written anew is known when the row before is told as a whole. */
-static void fill_from_before(const relation *rel, const row *before, row *after)
+static void fill_from_before(const cv__pgoutput_table *rel, const row *before, row *after)
 {
     after->complete = true;
     for (size_t i = 0; i < rel->count; i++) {
@@ -476,9 +241,9 @@ static void add_after(cv_change *event, const row *after)
 }
 
 /* The head of a message about a row; NULL: not wanted, or `*ret_rc`. */
-static const relation *begin_row(cv_ctx *cx, cv__pgoutput *o, input *in, int *ret_rc)
+static const cv__pgoutput_table *begin_row(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, int *ret_rc)
 {
-    const relation *rel = find_relation(o, take_u32(in));
+    const cv__pgoutput_table *rel = cv__pgoutput_tables_find(&o->tables, cv__take_u32(in));
     *ret_rc = rel ? 0 : fail_message(cx);
     if (!rel || !rel->wanted)
         return NULL;
@@ -490,13 +255,13 @@ static const relation *begin_row(cv_ctx *cx, cv__pgoutput *o, input *in, int *re
     return rel;
 }
 
-static int read_insert(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_change)
+static int read_insert(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, cv_change *ret_change)
 {
     int rc;
-    const relation *rel = begin_row(cx, o, in, &rc);
+    const cv__pgoutput_table *rel = begin_row(cx, o, in, &rc);
     if (!rel)
         return rc;
-    if (take_u8(in) != 'N')
+    if (cv__take_u8(in) != 'N')
         return fail_message(cx);
     CV_TRY(read_row(cx, o, rel, in, &o->after));
     *ret_change = describe_event(o, rel, CV_CHANGE_INSERT);
@@ -505,17 +270,17 @@ static int read_insert(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_ch
     return CV__PGOUTPUT_EVENT;
 }
 
-static int read_update(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_change)
+static int read_update(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, cv_change *ret_change)
 {
     int rc;
-    const relation *rel = begin_row(cx, o, in, &rc);
+    const cv__pgoutput_table *rel = begin_row(cx, o, in, &rc);
     if (!rel)
         return rc;
-    char kind = (char)take_u8(in);
+    char kind = (char)cv__take_u8(in);
     bool told = kind == 'K' || kind == 'O';
     if (told) {
         CV_TRY(read_row_before(cx, o, rel, in, kind));
-        kind = (char)take_u8(in);
+        kind = (char)cv__take_u8(in);
     }
     if (kind != 'N')
         return fail_message(cx);
@@ -530,13 +295,13 @@ static int read_update(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_ch
     return CV__PGOUTPUT_EVENT;
 }
 
-static int read_delete(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_change)
+static int read_delete(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, cv_change *ret_change)
 {
     int rc;
-    const relation *rel = begin_row(cx, o, in, &rc);
+    const cv__pgoutput_table *rel = begin_row(cx, o, in, &rc);
     if (!rel)
         return rc;
-    char kind = (char)take_u8(in);
+    char kind = (char)cv__take_u8(in);
     if (kind != 'K' && kind != 'O')
         return fail_message(cx);
     CV_TRY(read_row_before(cx, o, rel, in, kind));
@@ -549,7 +314,7 @@ static int read_delete(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_ch
 int cv__pgoutput_more(cv__pgoutput *o, cv_change *ret_change)
 {
     while (o->truncated_next < o->truncated_count) {
-        const relation *rel = find_relation(o, o->truncated[o->truncated_next++]);
+        const cv__pgoutput_table *rel = cv__pgoutput_tables_find(&o->tables, o->truncated[o->truncated_next++]);
         if (!rel || !rel->wanted)
             continue;
         *ret_change = describe_event(o, rel, CV_CHANGE_TRUNCATE);
@@ -561,10 +326,10 @@ int cv__pgoutput_more(cv__pgoutput *o, cv_change *ret_change)
     return CV__PGOUTPUT_NOTHING;
 }
 
-static int read_truncate(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_change)
+static int read_truncate(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, cv_change *ret_change)
 {
-    size_t count = take_u32(in);
-    (void)take_u8(in); /* CASCADE, RESTART IDENTITY */
+    size_t count = cv__take_u32(in);
+    (void)cv__take_u8(in); /* CASCADE, RESTART IDENTITY */
     if (count > (size_t)(in->end - in->at) / sizeof(uint32_t))
         return fail_message(cx);
     uint32_t *ids = realloc(o->truncated, (count + 1) * sizeof *ids);
@@ -574,32 +339,32 @@ static int read_truncate(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_
     o->truncated_count = count;
     o->truncated_next = 0;
     for (size_t i = 0; i < count; i++)
-        ids[i] = take_u32(in);
+        ids[i] = cv__take_u32(in);
     return cv__pgoutput_more(o, ret_change);
 }
 
 /* --- transactions --- */
 
-static cv_time take_time(input *in)
+static cv_time take_time(cv__pgoutput_input *in)
 {
-    return (cv_time){(int64_t)take_u64(in) + CV__PG_EPOCH_US};
+    return (cv_time){(int64_t)cv__take_u64(in) + CV__PG_EPOCH_US};
 }
 
-static int read_begin(cv_ctx *cx, cv__pgoutput *o, input *in)
+static int read_begin(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in)
 {
-    (void)take_u64(in); /* where its commit is */
+    (void)cv__take_u64(in); /* where its commit is */
     o->committed_at = take_time(in);
-    snprintf(o->transaction_id, sizeof o->transaction_id, "%u", take_u32(in));
+    snprintf(o->transaction_id, sizeof o->transaction_id, "%u", cv__take_u32(in));
     o->in_transaction = true;
     o->has_events = false;
     return in->bad ? fail_message(cx) : CV__PGOUTPUT_NOTHING;
 }
 
-static int read_commit(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_change)
+static int read_commit(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in, cv_change *ret_change)
 {
-    (void)take_u8(in);
-    (void)take_u64(in);
-    uint64_t end = take_u64(in);
+    (void)cv__take_u8(in);
+    (void)cv__take_u64(in);
+    uint64_t end = cv__take_u64(in);
     o->committed_at = take_time(in);
     if (in->bad)
         return fail_message(cx);
@@ -615,21 +380,22 @@ static int read_commit(cv_ctx *cx, cv__pgoutput *o, input *in, cv_change *ret_ch
 }
 
 /* The name of a type of the database's own, for a table that is described next. */
-static int read_type(cv_ctx *cx, cv__pgoutput *o, input *in)
+static int read_type(cv_ctx *cx, cv__pgoutput *o, cv__pgoutput_input *in)
 {
-    uint32_t id = take_u32(in);
-    const char *schema = take_text(in), *name = take_text(in);
+    uint32_t id = cv__take_u32(in);
+    const char *schema = cv__take_text(in), *name = cv__take_text(in);
     (void)schema;
     if (in->bad)
         return fail_message(cx);
-    if (!cv_map_has(o->types, key_of(&id)) && cv__pgoutput_add_type(o, id, 0, name) < 0)
+    if (cv__pgoutput_tables_add_type(&o->tables, id, 0, name, false) < 0)
         return cv_fail(cx, CV_E_NOMEM, "no memory for a type");
     return CV__PGOUTPUT_NOTHING;
 }
 
-static int read_message(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, input *in, cv_change *ret_change)
+static int read_message(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, cv__pgoutput_input *in,
+                        cv_change *ret_change)
 {
-    switch (take_u8(in)) {
+    switch (cv__take_u8(in)) {
     case 'B':
         return read_begin(cx, o, in);
     case 'C':
@@ -656,7 +422,7 @@ static int read_message(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, 
 
 int cv__pgoutput_read(cv_ctx *cx, cv__pgoutput *o, const cv_changes *changes, cv_str message, cv_change *ret_change)
 {
-    input in = {.at = message.ptr, .end = message.ptr + message.len};
+    cv__pgoutput_input in = {.at = message.ptr, .end = message.ptr + message.len};
     int rc = read_message(cx, o, changes, &in, ret_change);
     if (rc == CV__PGOUTPUT_EVENT)
         o->has_events = true;

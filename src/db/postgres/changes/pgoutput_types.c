@@ -96,7 +96,7 @@ const char *cv__pgoutput_type_name(cv_arena *arena, Oid type, int32_t modifier)
     size_t i = find(type);
     if (i == TYPE_COUNT)
         return NULL;
-    int32_t value = modifier - 4; /* the length of a head that there is no more */
+    int32_t value = modifier >= 4 ? modifier - 4 : -1; /* the length of a head that there is no more */
     if (value >= 0 && (type == CV__PG_VARCHAR || type == CV__PG_BPCHAR))
         return cv_arena_printf(arena, "%s(%d)", types[i].name, value);
     if (value >= 0 && type == CV__PG_NUMERIC)
