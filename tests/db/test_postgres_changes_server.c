@@ -99,7 +99,8 @@ static void who_may_not_read_the_log_is_told(void **state)
     snprintf(plain, sizeof plain, "postgres://plain:x@127.0.0.1:%d/app", server.port);
     cv_db *other;
     cv_changes *changes;
-    assert_ok(cx, cv_db_open(cx, plain, NULL, &other));
+    const cv_db_options patient = {.acquire_timeout_ms = 60000, .connect_timeout_ms = 60000};
+    assert_ok(cx, cv_db_open(cx, plain, &patient, &other));
     assert_fails(cx, cv_changes_open(cx, other, NULL, &changes), CV_E_PERMISSION, "");
     cv_db_close(cx, other);
     run("DROP ROLE plain");
