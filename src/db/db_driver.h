@@ -20,9 +20,11 @@
 #include <covet/db.h>
 #include <covet/db_stats.h>
 #include <covet/engine.h>
+#include <covet/fiber.h>
 #include <covet/list.h>
 #include <covet/notify.h>
 #include <covet/prepared.h>
+#include <covet/runtime.h>
 #include <covet/transaction.h>
 #include <covet/url.h>
 
@@ -30,6 +32,23 @@
  * back. The promise to the caller is 50 ms; the rest is for it to be run again, beside all others whose time is over.
  */
 enum { CV__CLEAN_UP_MS = 30 };
+
+/** What rolling back may take of the time that the context still has: a server that is far away or busy needs more than
+ *  the above, and a transaction should not be lost to that. */
+enum { CV__ROLL_BACK_MS = 5000 };
+
+static inline struct cv__within cv__roll_back_enter(cv_ctx *cx)
+{
+    bool has_time = !cv_is_cancelled(cx) && cv_ctx_deadline_ns(cx) - cv_now_ns(cx) > CV__CLEAN_UP_MS * INT64_C(1000000);
+    return has_time ? cv__within_enter(cx, CV__ROLL_BACK_MS) : cv__shield_enter(cx, CV__CLEAN_UP_MS);
+}
+
+/** Roll back in the block: within CV__ROLL_BACK_MS, the deadline and until a cancellation, or within CV__CLEAN_UP_MS
+ * when the context has less left than that. */
+#define CV__ROLLING_BACK(cx)                                                                                           \
+    for (struct cv__within CV__UNIQUE(cv__within_)                                                                     \
+             __attribute__((cleanup(cv__within_leave))) = cv__roll_back_enter(cx);                                     \
+         CV__UNIQUE(cv__within_).open; CV__UNIQUE(cv__within_).open = 0)
 
 typedef struct cv__driver cv__driver;
 typedef struct cv__conn cv__conn;

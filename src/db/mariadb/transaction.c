@@ -78,7 +78,7 @@ void cv__my_check_transaction(cv_ctx *cx, cv__my_conn *conn, int code)
     if (!conn->base.in_transaction || conn->begins || harmless || conn->base.broken || conn->giving_up)
         return;
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CV__CLEAN_UP_MS)
+    CV__ROLLING_BACK(cx)
     {
         if (cv__my_ping(cx, &conn->base) < 0)
             conn->base.broken = true;

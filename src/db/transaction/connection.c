@@ -159,30 +159,6 @@ static int undo_savepoint(cv_ctx *cx, struct cv_tx *tx)
     return 0;
 }
 
-/* A caller who has time gives it: undoing many rows takes its while, and what is given up costs the transaction around.
- */
-static bool has_time(const cv_ctx *cx)
-{
-    return !cv_is_cancelled(cx) && cv__deadline_left_ms(cx) > CV__CLEAN_UP_MS;
-}
-
-/* 0, or the code of what failed. */
-static int undo(cv_ctx *cx, struct cv_tx *tx)
-{
-    struct cv_tx *root = tx->root;
-    cv__conn *conn = root->conn;
-    int rc = 0;
-    cv__tx_close_streams(cx, root, tx->level);
-    if (!root->lost && (tx->outer || root->base > 0)) {
-        rc = undo_savepoint(cx, tx);
-        root->lost = rc < 0;
-    } else if (!tx->outer && root->base == 0 && conn->in_transaction && !conn->broken) {
-        rc = conn->driver->rollback(cx, conn);
-        conn->broken |= rc < 0;
-    }
-    return rc;
-}
-
 void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
 {
     struct cv_tx *root = tx->root;
@@ -190,15 +166,19 @@ void cv__tx_undo(cv_ctx *cx, struct cv_tx *tx)
     if (root->begun <= tx->level || !conn || conn->revoked)
         return;
     cv_error *first = cv_error_take(cx);
-    int rc = 0;
-    if (tx->outer && has_time(cx))
-        rc = undo(cx, tx);
-    else
-        CV_SHIELD(cx, CV__CLEAN_UP_MS)
-        {
-            rc = undo(cx, tx);
+    bool failed = false;
+    CV__ROLLING_BACK(cx)
+    {
+        cv__tx_close_streams(cx, root, tx->level);
+        if (!root->lost && (tx->outer || root->base > 0)) {
+            failed = undo_savepoint(cx, tx) < 0;
+            root->lost = failed;
+        } else if (!tx->outer && root->base == 0 && conn->in_transaction && !conn->broken) {
+            failed = conn->driver->rollback(cx, conn) < 0;
+            conn->broken |= failed;
         }
-    if (rc < 0 && !first)
+    }
+    if (failed && !first)
         cv_error_clear(cx);
     cv_error_put_back(cx, first);
 }

@@ -25,7 +25,7 @@ int cv__sandbox_begin(cv_ctx *cx, cv_db *db, cv_sandbox *sandbox)
 static void roll_back(cv_ctx *cx, cv__conn *conn)
 {
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CV__CLEAN_UP_MS)
+    CV__ROLLING_BACK(cx)
     {
         if (conn->in_transaction && !conn->broken && conn->driver->rollback(cx, conn) < 0)
             conn->broken = true;
@@ -120,7 +120,7 @@ int cv__sandbox_borrow(cv_ctx *cx, cv_sandbox *sandbox, cv__conn **ret_conn)
 static void undo(cv_ctx *cx, cv__conn *conn)
 {
     cv_error *first = cv_error_take(cx);
-    CV_SHIELD(cx, CV__CLEAN_UP_MS)
+    CV__ROLLING_BACK(cx)
     {
         if (conn->driver->rollback_to(cx, conn, CV__SANDBOX_LEVEL) < 0 ||
             conn->driver->release(cx, conn, CV__SANDBOX_LEVEL) < 0)
