@@ -1,7 +1,10 @@
-/* What the benchmarks of servers share: the clock, medians and result lines. */
+/* What benchmarks share: the clock, medians, result lines, and the side of Covet. */
 #ifndef COVET_BENCH_BENCH_H
 #define COVET_BENCH_BENCH_H
 
+#include <covet/db.h>
+#include <covet/query.h>
+#include <covet/runtime.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +69,57 @@ static inline void print_run_ratios(const char *bench, const char *what, const c
         ratios[i] = ours[i] / theirs[i];
     print_result(bench, what, unit, median_of(ours, (size_t)runs), peer, median_of(theirs, (size_t)runs),
                  median(ratios, (size_t)runs), wanted, runs);
+}
+
+/* ---- the side of Covet ---- */
+
+typedef struct covet_side {
+    cv_ctx *cx;
+    cv_registry *registry; /* NULL: no models */
+    cv_db *db;             /* the context's default */
+} covet_side;
+
+static inline void covet_open_db(covet_side *side, const char *url)
+{
+    if (cv_db_open(side->cx, url, NULL, &side->db) < 0)
+        die("open the database", cv_error_last(side->cx)->message);
+    cv_use_db(side->cx, side->db);
+}
+
+static inline covet_side covet_open(const char *url)
+{
+    covet_side side = {0};
+    if (cv_runtime_new(NULL, &side.cx) < 0)
+        die("begin", "there is no memory");
+    covet_open_db(&side, url);
+    return side;
+}
+
+/* With a model. */
+static inline covet_side covet_open_model(const char *url, cv_model_fn *model)
+{
+    covet_side side = {0};
+    if (cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &side.cx) < 0)
+        die("begin", "there is no memory");
+    side.registry = cv_registry_new(side.cx);
+    if (!side.registry || cv_registry_add(side.cx, side.registry, "bench", model()) < 0 ||
+        cv_registry_check(side.cx, side.registry) < 0)
+        die("begin", cv_error_last(side.cx)->message);
+    cv_use_registry(side.cx, side.registry);
+    covet_open_db(&side, url);
+    return side;
+}
+
+static inline void covet_close(covet_side *side)
+{
+    cv_db_close(side->cx, side->db);
+    cv_runtime_free(side->cx);
+}
+
+static inline void covet_close_model(covet_side *side)
+{
+    covet_close(side);
+    cv_registry_free(side->registry);
 }
 
 #endif

@@ -4,8 +4,6 @@
 
 #include "bench.h"
 
-#include <covet/query.h>
-#include <covet/runtime.h>
 #include <mysql.h>
 
 /* The server of COVET_TEST_MARIADB by its socket, with options for the URL. */

@@ -2,26 +2,13 @@
  * non-blocking calls on libuv, bare, over as many connections, each with one prepared statement and its next key at
  * hand. Same keys, and every column read. */
 #include "my_bench.h"
+#include "point.h"
 
-#include <covet/db.h>
-#include <covet/fiber.h>
 #include <uv.h>
 
-enum { ROWS = 100000, FIBERS = 1000, GETS = 40, CONNECTIONS = 16, RUNS = 9, WARM_UPS = 2 };
+enum { GETS = 40, CONNECTIONS = 16, RUNS = 9, WARM_UPS = 2 };
 
-struct item {
-    int64_t id;
-    char *name;
-    int64_t amount;
-};
-
-CV_MODEL(item, "items", CV_ID(id), CV_CHAR(name, .max_length = 100), CV_INTEGER(amount))
-
-static int64_t key_of(unsigned fiber, unsigned step)
-{
-    uint64_t mixed = ((uint64_t)fiber * GETS + step + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    return (int64_t)((mixed >> 20) % ROWS) + 1;
-}
+static const point all_rows = {.rows = 100000, .gets = GETS};
 
 /* ---- bare Connector/C on libuv ---- */
 
@@ -81,7 +68,7 @@ static bool start_next(session *s, int *ret_events)
         die("fetch", mysql_stmt_error(s->statement));
     if (s->all->next == FIBERS * GETS)
         return false;
-    s->key = key_of(s->all->next % FIBERS, s->all->next / FIBERS);
+    s->key = key_of(&all_rows, s->all->next % FIBERS, s->all->next / FIBERS);
     s->all->next++;
     s->executing = true;
     *ret_events = mysql_stmt_execute_start(&s->result, s->statement);
@@ -152,44 +139,6 @@ static void close_bare(bare *all)
         mysql_close(all->sessions[i].my);
 }
 
-/* ---- with Covet ---- */
-
-typedef struct job {
-    unsigned fiber;
-    int64_t sum;
-} job;
-
-static int get_often(cv_ctx *cx, void *arg)
-{
-    job *own = arg;
-    for (unsigned step = 0; step < GETS; step++)
-        CV_SCOPE(cx)
-        {
-            struct item item;
-            CV_TRY(cv_get(cx, item, &item, key_of(own->fiber, step)));
-            own->sum += item.id + item.amount + (unsigned char)item.name[5];
-        }
-    return 0;
-}
-
-static double with_covet(cv_ctx *cx, int64_t *ret_sum)
-{
-    static job jobs[FIBERS];
-    double start = now_ns();
-    for (unsigned i = 0; i < FIBERS; i++) {
-        jobs[i] = (job){.fiber = i};
-        if (cv_spawn(cx, "gets", get_often, &jobs[i], NULL) < 0)
-            exit(1);
-    }
-    if (cv_runtime_run(cx) < 0)
-        exit(1);
-    double took = now_ns() - start;
-    *ret_sum = 0;
-    for (unsigned i = 0; i < FIBERS; i++)
-        *ret_sum += jobs[i].sum;
-    return took;
-}
-
 /* ---- in turns ---- */
 
 static void compare(cv_ctx *cx, bare *all)
@@ -198,7 +147,7 @@ static void compare(cv_ctx *cx, bare *all)
     for (int run = -WARM_UPS; run < RUNS; run++) {
         int at = run < 0 ? 0 : run;
         int64_t our_sum, their_sum;
-        ours[at] = FIBERS * GETS * 1e9 / with_covet(cx, &our_sum);
+        ours[at] = FIBERS * GETS * 1e9 / point_with_covet(cx, &all_rows, &our_sum);
         theirs[at] = FIBERS * GETS * 1e9 / with_connector(all, &their_sum);
         if (our_sum != their_sum)
             die("compare", "the two sides have read different rows");
@@ -221,23 +170,12 @@ int main(void)
 {
     static bare all;
     char url[512];
-    cv_ctx *cx;
-    cv_db *db;
     server_url(url, sizeof url, "&max_connections=16&min_connections=16&shed_target=off&acquire_timeout=30s");
     fill();
     open_bare(&all);
-    if (cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &cx) < 0)
-        return 1;
-    cv_registry *registry = cv_registry_new(cx);
-    if (!registry || cv_registry_add(cx, registry, "bench", item_model()) < 0 || cv_registry_check(cx, registry) < 0 ||
-        cv_db_open(cx, url, NULL, &db) < 0)
-        die("begin", cv_error_last(cx)->message);
-    cv_use_registry(cx, registry);
-    cv_use_db(cx, db);
-    compare(cx, &all);
-    cv_db_close(cx, db);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
+    covet_side covet = covet_open_model(url, item_model);
+    compare(covet.cx, &all);
+    covet_close_model(&covet);
     close_bare(&all);
     return 0;
 }

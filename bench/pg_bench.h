@@ -4,8 +4,6 @@
 
 #include "bench.h"
 
-#include <covet/query.h>
-#include <covet/runtime.h>
 #include <libpq-fe.h>
 
 /* The server of COVET_TEST_POSTGRES by its socket, with options for the URL. */

@@ -1,22 +1,11 @@
 /* A million rows into PostgreSQL and out again, by COPY in binary: through Covet, against bare libpq that encodes and
  * decodes the same cells; in turns. */
 #include "pg_bench.h"
+#include "rows.h"
 
-#include <covet/copy.h>
 #include <endian.h>
 
-enum { ROWS = 1000000, RUNS = 5, WARM_UPS = 1, CHUNK = 64 * 1024 };
-
-static const char *const columns[] = {"a", "b", "c", "d"};
-
-/* What a row has: the same on both sides. */
-static size_t make_text(char out[32], int64_t row)
-{
-    memcpy(out, "twenty chars 1000000", 20);
-    for (size_t i = 19; row > 0; i--, row /= 10)
-        out[i] = (char)('0' + row % 10);
-    return 20;
-}
+enum { RUNS = 5, WARM_UPS = 1, CHUNK = 64 * 1024 };
 
 /* ---- in, bare libpq ---- */
 
@@ -87,45 +76,13 @@ static double in_with_libpq(PGconn *pg)
 
 /* ---- in, with Covet ---- */
 
-typedef struct rows {
-    int64_t given;
-    cv_value values[4];
-    char text[32];
-} rows;
-
-static int next_row(cv_ctx *cx, void *arg, const cv_value **ret_values)
-{
-    (void)cx;
-    rows *r = arg;
-    if (r->given == ROWS)
-        return 0;
-    int64_t row = ++r->given;
-    r->values[0].as.i64 = row;
-    r->values[1].as.i64 = row * 7000000;
-    r->values[2].as.text.len = make_text(r->text, row);
-    r->values[3].as.f64 = (double)row / 8;
-    *ret_values = r->values;
-    return 1;
-}
-
 static double in_with_covet(cv_ctx *cx, PGconn *pg)
 {
-    rows r = {.values = {{.type = CV_TYPE_I64}, {.type = CV_TYPE_I64}, {.type = CV_TYPE_TEXT}, {.type = CV_TYPE_F64}}};
-    cv_copy_source source = {.columns = columns, .column_count = 4, .next = next_row, .arg = &r};
-    r.values[2].as.text.ptr = r.text;
     session_run(pg, "TRUNCATE copy_rows");
-    double start = now_ns();
-    if (cv_copy_in(cx, "copy_rows", &source, NULL, NULL) < 0)
-        die("copy", cv_error_last(cx)->message);
-    return now_ns() - start;
+    return copy_rows_in(cx, "copy_rows");
 }
 
 /* ---- out ---- */
-
-typedef struct sums {
-    int64_t rows, small, big, letters;
-    double real;
-} sums;
 
 /* The cells of a row that has no NULL. */
 static void add_row(sums *to, const char *at)
@@ -215,8 +172,7 @@ static void compare_out(cv_ctx *cx, PGconn *pg)
         sums our_sums, their_sums;
         theirs[at] = ROWS * 1e9 / out_with_libpq(pg, &their_sums);
         ours[at] = ROWS * 1e9 / out_with_covet(cx, &our_sums);
-        if (our_sums.rows != ROWS || memcmp(&our_sums, &their_sums, sizeof our_sums) != 0)
-            die("compare", "the two sides have read different rows");
+        compare_sums(&our_sums, &their_sums);
     }
     print_ratio("pg-copy", "out: 1,000,000 rows of 4 columns", "rows/s", median(ours, RUNS), "libpq, COPY in binary",
                 median(theirs, RUNS), 0.9, RUNS);
@@ -226,20 +182,13 @@ int main(void)
 {
     char url[512];
     PGconn *pg = session_open();
-    cv_ctx *cx;
-    cv_db *db;
     session_run(pg, "SET client_min_messages = warning");
     session_run(pg, "DROP TABLE IF EXISTS copy_rows; CREATE TABLE copy_rows (a int, b bigint, c text, d float8)");
     server_url(url, sizeof url, "&max_connections=2&shared_connections=0");
-    if (cv_runtime_new(NULL, &cx) < 0)
-        return 1;
-    if (cv_db_open(cx, url, NULL, &db) < 0)
-        die("open the database", cv_error_last(cx)->message);
-    cv_use_db(cx, db);
-    compare_in(cx, pg);
-    compare_out(cx, pg);
-    cv_db_close(cx, db);
-    cv_runtime_free(cx);
+    covet_side covet = covet_open(url);
+    compare_in(covet.cx, pg);
+    compare_out(covet.cx, pg);
+    covet_close(&covet);
     session_run(pg, "DROP TABLE copy_rows");
     PQfinish(pg);
     return 0;

@@ -2,27 +2,14 @@
  * connections and as many statements under way, in each of its modes: a Sync for each statement, a Sync for each turn
  * of its loop, the same with 64 statements a Sync at most; and one statement at a time. Same keys, all prepared. */
 #include "pg_bench.h"
+#include "point.h"
 
-#include <covet/db.h>
-#include <covet/fiber.h>
 #include <endian.h>
 #include <poll.h>
 
-enum { ROWS = 100000, FIBERS = 1000, GETS = 40, CONNECTIONS = 2, ALONE = 4000, RUNS = 9, WARM_UPS = 2 };
+enum { GETS = 40, CONNECTIONS = 2, ALONE = 4000, RUNS = 9, WARM_UPS = 2 };
 
-struct item {
-    int64_t id;
-    char *name;
-    int64_t amount;
-};
-
-CV_MODEL(item, "items", CV_ID(id), CV_CHAR(name, .max_length = 100), CV_INTEGER(amount))
-
-static int64_t key_of(unsigned fiber, unsigned step)
-{
-    uint64_t mixed = ((uint64_t)fiber * GETS + step + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    return (int64_t)((mixed >> 20) % ROWS) + 1;
-}
+static const point all_rows = {.rows = 100000, .gets = GETS};
 
 /* ---- bare libpq ---- */
 
@@ -50,7 +37,8 @@ typedef struct param {
 
 static param param_of(unsigned number)
 {
-    return (param){.key = htobe64((uint64_t)key_of(number % FIBERS, number / FIBERS)), .length = 8, .format = 1};
+    return (param){
+        .key = htobe64((uint64_t)key_of(&all_rows, number % FIBERS, number / FIBERS)), .length = 8, .format = 1};
 }
 
 static double one_at_a_time(PGconn *pg)
@@ -142,44 +130,6 @@ static double pipelined(PGconn *const sessions[CONNECTIONS], unsigned per_sync, 
     return took;
 }
 
-/* ---- with Covet ---- */
-
-typedef struct job {
-    unsigned fiber;
-    int64_t sum;
-} job;
-
-static int get_often(cv_ctx *cx, void *arg)
-{
-    job *own = arg;
-    for (unsigned step = 0; step < GETS; step++)
-        CV_SCOPE(cx)
-        {
-            struct item item;
-            CV_TRY(cv_get(cx, item, &item, key_of(own->fiber, step)));
-            own->sum += item.id + item.amount + (unsigned char)item.name[5];
-        }
-    return 0;
-}
-
-static double with_covet(cv_ctx *cx, int64_t *ret_sum)
-{
-    static job jobs[FIBERS];
-    double start = now_ns();
-    for (unsigned i = 0; i < FIBERS; i++) {
-        jobs[i] = (job){.fiber = i};
-        if (cv_spawn(cx, "gets", get_often, &jobs[i], NULL) < 0)
-            exit(1);
-    }
-    if (cv_runtime_run(cx) < 0)
-        exit(1);
-    double took = now_ns() - start;
-    *ret_sum = 0;
-    for (unsigned i = 0; i < FIBERS; i++)
-        *ret_sum += jobs[i].sum;
-    return took;
-}
-
 /* ---- in turns ---- */
 
 /* Processor time of this process since the last call, in microseconds for each of `count` things. */
@@ -210,7 +160,7 @@ static void compare(cv_ctx *cx, PGconn *const sessions[CONNECTIONS])
         int at = run < 0 ? 0 : run;
         int64_t our_sum, their_sum;
         (void)cpu_us(1);
-        covet[at] = FIBERS * GETS * 1e9 / with_covet(cx, &our_sum);
+        covet[at] = FIBERS * GETS * 1e9 / point_with_covet(cx, &all_rows, &our_sum);
         covet_us[at] = cpu_us(FIBERS * GETS);
         for (int mode = 0; mode < MODES; mode++) {
             bare[mode][at] = FIBERS * GETS * 1e9 / pipelined(sessions, mode_syncs[mode], &their_sum);
@@ -248,8 +198,6 @@ int main(void)
 {
     PGconn *sessions[CONNECTIONS];
     char url[512];
-    cv_ctx *cx;
-    cv_db *db;
     server_url(url, sizeof url, "&max_connections=8&shared_connections=2");
     for (int i = 0; i < CONNECTIONS; i++)
         sessions[i] = session_open();
@@ -257,18 +205,9 @@ int main(void)
     for (int i = 0; i < CONNECTIONS; i++)
         PQclear(
             PQprepare(sessions[i], "get", "SELECT id, name, amount FROM items WHERE id = $1", 1, (const Oid[]){20}));
-    if (cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &cx) < 0)
-        return 1;
-    cv_registry *registry = cv_registry_new(cx);
-    if (!registry || cv_registry_add(cx, registry, "bench", item_model()) < 0 || cv_registry_check(cx, registry) < 0 ||
-        cv_db_open(cx, url, NULL, &db) < 0)
-        die("begin", cv_error_last(cx)->message);
-    cv_use_registry(cx, registry);
-    cv_use_db(cx, db);
-    compare(cx, sessions);
-    cv_db_close(cx, db);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
+    covet_side covet = covet_open_model(url, item_model);
+    compare(covet.cx, sessions);
+    covet_close_model(&covet);
     for (int i = 0; i < CONNECTIONS; i++)
         PQfinish(sessions[i]);
     return 0;

@@ -3,14 +3,9 @@
 #ifndef COVET_BENCH_SQLITE_BENCH_H
 #define COVET_BENCH_SQLITE_BENCH_H
 
-#include <covet/query.h>
-#include <covet/runtime.h>
+#include "bench.h"
+
 #include <sqlite3.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 typedef struct sqlite_file {
@@ -45,30 +40,9 @@ static inline sqlite3 *sqlite_file_open(const sqlite_file *file)
     if (sqlite3_open_v2(file->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) !=
             SQLITE_OK ||
         sqlite3_exec(db, "PRAGMA journal_mode=wal; PRAGMA synchronous=full; PRAGMA cache_size=-16384", NULL, NULL,
-                     NULL) != SQLITE_OK) {
-        fprintf(stderr, "could not open %s: %s\n", file->path, sqlite3_errmsg(db));
-        exit(1);
-    }
+                     NULL) != SQLITE_OK)
+        die("open the file", sqlite3_errmsg(db));
     return db;
-}
-
-static inline double now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static inline int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static inline double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof *values, by_value);
-    return values[count / 2];
 }
 
 /* A comparison. Both sides read `units` things, give a sum of what they read, which must agree, and return nanoseconds.
@@ -88,57 +62,31 @@ enum { SQLITE_BENCH_RUNS = 15, SQLITE_BENCH_WARM_UPS = 2 };
 static inline void sqlite_bench_fill(const sqlite_bench *bench, const sqlite_file *file)
 {
     sqlite3 *db = sqlite_file_open(file);
-    if (sqlite3_exec(db, bench->fill, NULL, NULL, NULL) != SQLITE_OK) {
-        fprintf(stderr, "could not fill the table: %s\n", sqlite3_errmsg(db));
-        exit(1);
-    }
+    if (sqlite3_exec(db, bench->fill, NULL, NULL, NULL) != SQLITE_OK)
+        die("fill the table", sqlite3_errmsg(db));
     sqlite3_close(db);
-}
-
-static inline int sqlite_bench_open(const sqlite_bench *bench, const sqlite_file *file, cv_ctx **ret_cx,
-                                    cv_registry **ret_registry, cv_db **ret_db)
-{
-    cv_ctx *cx;
-    CV_TRY(cv_runtime_new(&(cv_runtime_options){.arena_limit_bytes = (size_t)512 << 20}, &cx));
-    cv_registry *registry = cv_registry_new(cx);
-    if (!registry)
-        return CV_E_NOMEM;
-    CV_TRY(cv_registry_add(cx, registry, "bench", bench->model()));
-    CV_TRY(cv_registry_check(cx, registry));
-    cv_use_registry(cx, registry);
-    CV_TRY(cv_db_open(cx, file->url, NULL, ret_db));
-    cv_use_db(cx, *ret_db);
-    *ret_cx = cx;
-    *ret_registry = registry;
-    return 0;
 }
 
 /* The exit status of the program. */
 static inline int sqlite_bench_run(const sqlite_bench *bench)
 {
     sqlite_file file;
-    cv_ctx *cx;
-    cv_registry *registry;
-    cv_db *covet;
     double ours[SQLITE_BENCH_RUNS], theirs[SQLITE_BENCH_RUNS];
     int64_t our_sum = 0, their_sum = 1;
     if (!sqlite_file_make(&file))
         return 1;
     sqlite_bench_fill(bench, &file);
-    if (sqlite_bench_open(bench, &file, &cx, &registry, &covet) < 0)
-        return 1;
+    covet_side covet = covet_open_model(file.url, bench->model);
     sqlite3 *db = sqlite_file_open(&file);
     for (int i = -SQLITE_BENCH_WARM_UPS; i < SQLITE_BENCH_RUNS; i++) {
-        double hand = bench->by_hand(db, &their_sum), mine = bench->with_covet(cx, &our_sum);
+        double hand = bench->by_hand(db, &their_sum), mine = bench->with_covet(covet.cx, &our_sum);
         if (i < 0)
             continue;
         theirs[i] = bench->units * 1e9 / hand;
         ours[i] = bench->units * 1e9 / mine;
     }
     sqlite3_close(db);
-    cv_db_close(cx, covet);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
+    covet_close_model(&covet);
     sqlite_file_remove(&file);
     if (our_sum != their_sum)
         return 1;

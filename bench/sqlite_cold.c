@@ -208,17 +208,13 @@ int main(void)
     static const sqlite_bench bench = {.name = "sqlite-cold", .model = item_model, .fill = fill};
     load *l = the_load();
     sqlite_file file;
-    cv_ctx *cx;
-    cv_registry *registry;
-    cv_db *db;
     double beside_cold[ROUNDS], beside_scan[ROUNDS];
     if (!sqlite_file_make(&file))
         return 1;
     sqlite_bench_fill(&bench, &file);
     slow_down();
     strcat(file.url, "?max_connections=16");
-    if (sqlite_bench_open(&bench, &file, &cx, &registry, &db) < 0)
-        return 1;
+    covet_side covet = covet_open_model(file.url, bench.model);
     l->fd = open(file.path, O_RDONLY | O_CLOEXEC); /* stays open: closing it would give up SQLite's locks */
     l->cold_from = lseek(l->fd, 0, SEEK_END) / 10;
     l->random = 88172645463325252;
@@ -228,16 +224,14 @@ int main(void)
     pthread_t evictor;
     if (pthread_create(&evictor, NULL, keep_cold, l) != 0)
         return 1;
-    (void)measure(cx, l, 0, false); /* warm up */
+    (void)measure(covet.cx, l, 0, false); /* warm up */
     for (int i = 0; i < ROUNDS; i++) {
-        beside_cold[i] = measure(cx, l, COLD_FIBERS, false);
-        beside_scan[i] = measure(cx, l, COLD_FIBERS, true);
+        beside_cold[i] = measure(covet.cx, l, COLD_FIBERS, false);
+        beside_scan[i] = measure(covet.cx, l, COLD_FIBERS, true);
     }
     atomic_store(&l->ended_for_good, true);
     pthread_join(evictor, NULL);
-    cv_db_close(cx, db);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
+    covet_close_model(&covet);
     sqlite_file_remove(&file);
     free(l->latencies_us);
     bool good = report("p99 of warm readers beside 8 cold fibers", beside_cold, 1000);

@@ -153,31 +153,20 @@ int main(void)
         /* pays for the way to the thread that syncs, and for checkpoints that sync beside it */
         {"one fiber alone", 1, BARE_FAST, BARE_FAST, 0, 0.3},
     };
-    static const sqlite_bench model = {.model = entry_model};
     sqlite_file own, bare;
-    cv_ctx *cx;
-    cv_registry *registry;
-    cv_db *covet;
     install_slow_disk();
     if (!sqlite_file_make(&own) || !sqlite_file_make(&bare))
         return 1;
     sqlite3 *db = sqlite_file_open(&bare);
-    if (sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK) {
-        fprintf(stderr, "could not make the table: %s\n", sqlite3_errmsg(db));
-        return 1;
-    }
-    if (sqlite_bench_open(&model, &own, &cx, &registry, &covet) < 0)
-        return 1;
-    if (cv_sql_run(cx, schema, NULL, 0, NULL, NULL) < 0) {
-        fprintf(stderr, "could not make the table: %s\n", cv_error_last(cx)->message);
-        return 1;
-    }
+    if (sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK)
+        die("make the table", sqlite3_errmsg(db));
+    covet_side covet = covet_open_model(own.url, entry_model);
+    if (cv_sql_run(covet.cx, schema, NULL, 0, NULL, NULL) < 0)
+        die("make the table", cv_error_last(covet.cx)->message);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-        compare(cx, db, &settings[i]);
+        compare(covet.cx, db, &settings[i]);
     sqlite3_close(db);
-    cv_db_close(cx, covet);
-    cv_runtime_free(cx);
-    cv_registry_free(registry);
+    covet_close_model(&covet);
     sqlite_file_remove(&own);
     sqlite_file_remove(&bare);
     return 0;
