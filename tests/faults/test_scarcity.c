@@ -452,6 +452,28 @@ static void a_lock_that_is_not_given_up_in_time_is_told(void **state)
     fault_assert_permits(&test);
 }
 
+static int update_when_it_is_given_up(cv_ctx *cx, void *arg)
+{
+    int *attempts = arg;
+    if (++*attempts == 2)
+        fault_watch(&test, "COMMIT");
+    CV_TRY(cv_sql_run(cx, test.engine->wait_little, NULL, 0, NULL, NULL));
+    return cv_exec(cx, NULL, "UPDATE held_again SET n = n + 1");
+}
+
+static void a_lock_that_is_given_up_later_is_tried_again_to_success(void **state)
+{
+    (void)state;
+    int attempts = 0;
+    if (!available)
+        skip();
+    fault_watch(&test, "CREATE TABLE held_again (id int PRIMARY KEY, n int); INSERT INTO held_again VALUES (1, 0)");
+    fault_watch(&test, "BEGIN; UPDATE held_again SET n = 10");
+    assert_ok(test.cx, cv_atomic_retry(test.cx, NULL, update_when_it_is_given_up, &attempts));
+    assert_int_equal(attempts, 2);
+    assert_string_equal(fault_watch(&test, "SELECT n FROM held_again"), "11");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -482,6 +504,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(serialization_failures_are_tried_again_to_success),
         cmocka_unit_test(a_deadlock_of_two_fibers_is_tried_again_to_success),
         cmocka_unit_test(a_lock_that_is_not_given_up_in_time_is_told),
+        cmocka_unit_test(a_lock_that_is_given_up_later_is_tried_again_to_success),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
