@@ -248,10 +248,9 @@ void test_mariadb_server_write(const test_mariadb *server, const char *name, con
     test_server_file(server->folder, name, text);
 }
 
-/* A process is stopped when all its threads are, which SIGSTOP does for the whole of it. */
 void test_mariadb_server_freeze(const test_mariadb *server)
 {
-    assert_int_equal(kill(server->pid, SIGSTOP), 0);
+    test_process_freeze(server->pid);
 }
 
 void test_mariadb_server_thaw(const test_mariadb *server)

@@ -229,7 +229,7 @@ static size_t signal_all(const test_server *server, int signal_number, pid_t pid
         return 0;
     pids[count++] = master;
     if (signal_number == SIGSTOP)
-        kill(master, SIGSTOP); /* first, so that it makes no further ones */
+        test_process_freeze(master); /* first, so that it makes no further ones */
     DIR *proc = opendir("/proc");
     for (struct dirent *entry; proc && (entry = readdir(proc));) {
         pid_t pid = atoi(entry->d_name);
@@ -245,7 +245,11 @@ static size_t signal_all(const test_server *server, int signal_number, pid_t pid
 void test_server_freeze(test_server *server)
 {
     pid_t pids[64];
-    assert_true(signal_all(server, SIGSTOP, pids) > 1);
+    size_t count = signal_all(server, SIGSTOP, pids);
+    assert_true(count > 1);
+    for (size_t i = 1; i < count; i++)
+        if (test_process_is_running(pids[i]))
+            test_process_freeze(pids[i]);
 }
 
 void test_server_thaw(test_server *server)

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <grp.h>
@@ -157,16 +158,45 @@ pid_t test_process_parent(pid_t pid)
     return parent;
 }
 
-bool test_process_is_running(pid_t pid)
+/* The state of a process or thread, by its file "stat"; '\0' when there is none. */
+static char state_in(const char *path)
 {
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    char line[512];
     FILE *file = fopen(path, "r");
     if (!file)
-        return false;
+        return '\0';
     const char *name_end = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
     fclose(file);
-    return name_end && name_end[1] && name_end[2] != 'Z' && name_end[2] != 'X';
+    return name_end && name_end[1] ? name_end[2] : '\0';
+}
+
+bool test_process_is_running(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    char state = state_in(path);
+    return state && state != 'Z' && state != 'X';
+}
+
+static bool stands_still(pid_t pid)
+{
+    char path[64];
+    bool still = true;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *threads = opendir(path);
+    for (struct dirent *entry; threads && (entry = readdir(threads));) {
+        snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, atoi(entry->d_name));
+        still &= entry->d_name[0] == '.' || strchr("TtZX", state_in(path));
+    }
+    if (threads)
+        closedir(threads);
+    return still;
+}
+
+void test_process_freeze(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    await_blocked(stands_still(pid));
 }
 
 int test_process_reap(pid_t pid)

@@ -31,6 +31,8 @@ pid_t test_server_pid(const char *folder, const char *name);
 pid_t test_process_parent(pid_t pid);
 /** Whether it exists and is no zombie. */
 bool test_process_is_running(pid_t pid);
+/** Stop it (SIGSTOP), and wait until each of its threads stands still, which on a busy machine takes its time. */
+void test_process_freeze(pid_t pid);
 /** Wait until a child has ended, and reap it; its status as waitpid() has it. */
 int test_process_reap(pid_t pid);
 /** Wait until a process that may be nobody's child here has ended. */
