@@ -38,10 +38,9 @@ typedef struct pg_copy_in {
     cv_arena *arena; /* for the text format */
     cv_arena_mark no_text;
     int64_t rows;
-    int heard;          /* looks since the server has said something that is no whole notice; 0: it has not */
-    size_t piece_bytes; /* what a socket that is writable has room for */
-    bool ended;         /* the end was sent */
-    bool is_over;       /* the server has answered it */
+    int heard;    /* looks since the server has said something that is no whole notice; 0: it has not */
+    bool ended;   /* the end was sent */
+    bool is_over; /* the server has answered it */
     unsigned notices;
     PQnoticeReceiver receiver; /* the connection's own */
 } pg_copy_in;
@@ -224,10 +223,28 @@ static int send_piece(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
     return flush(cx, c);
 }
 
+static int socket_option(const PGconn *pg, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    (void)getsockopt(PQsocket(pg), SOL_SOCKET, option, &value, &size);
+    return value;
+}
+
+/* What a socket that is writable has room for: of TCP's buffer, which grows with its use, a third is free then, of a
+ * Unix socket's three quarters; more than the bytes count. */
+static size_t room_bytes(const PGconn *pg)
+{
+    size_t buffer = (size_t)socket_option(pg, SO_SNDBUF);
+    size_t room = socket_option(pg, SO_DOMAIN) == AF_UNIX ? buffer / 2 : buffer / 4;
+    return room < LEAST_PIECE_BYTES ? LEAST_PIECE_BYTES : room > MOST_PIECE_BYTES ? MOST_PIECE_BYTES : room;
+}
+
 static int send_bytes(cv_ctx *cx, pg_copy_in *c, const char *data, size_t len)
 {
+    size_t room = room_bytes(c->pg.conn->pg);
     while (len > 0) {
-        size_t piece = len < c->piece_bytes ? len : c->piece_bytes;
+        size_t piece = len < room ? len : room;
         CV_TRY(send_piece(cx, c, data, piece));
         CV_TRY(cv_yield(cx));
         data += piece;
@@ -246,16 +263,6 @@ static int send_chunk(cv_ctx *cx, pg_copy_in *c)
 }
 
 /* ---- begin ---- */
-
-/* A socket is writable when a third of its buffer is free, which counts more than the bytes in it. */
-static size_t piece_bytes_of(const PGconn *pg)
-{
-    int buffer = 0;
-    socklen_t size = sizeof buffer;
-    (void)getsockopt(PQsocket(pg), SOL_SOCKET, SO_SNDBUF, &buffer, &size);
-    size_t piece = (size_t)buffer / 8;
-    return piece < LEAST_PIECE_BYTES ? LEAST_PIECE_BYTES : piece > MOST_PIECE_BYTES ? MOST_PIECE_BYTES : piece;
-}
 
 static bool choose_forms(pg_copy_in *c, const cv__copy_target *target)
 {
@@ -295,7 +302,6 @@ static int make_copy(cv_ctx *cx, cv__pg_conn *conn, const cv__copy_target *targe
         return fail_memory(cx);
     c->head = (cv__copy_in){.target = target, .column = CV__COPY_NO_COLUMN};
     c->pg = (cv__pg_copy){.conn = conn, .drain = drain, .free = free_copy};
-    c->piece_bytes = piece_bytes_of(conn->pg);
     cv_buf_init(&c->chunk, CV__COPY_ROW_BYTES + CHUNK_BYTES);
     c->forms = calloc(target->count, sizeof *c->forms);
     c->greatest = calloc(target->count, sizeof *c->greatest);
