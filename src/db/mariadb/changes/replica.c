@@ -209,7 +209,7 @@ static int look_at_settings(const cv__replica *r, bool from_now, cv__binlog_posi
     CV_TRY(ask(r, LOG, "SELECT @@global.log_bin, @@global.binlog_format, @@global.gtid_binlog_pos", what, &rows));
     MYSQL_ROW row = mysql_fetch_row(rows);
     int rc = row ? check_settings(r->failure, row) : cv__binlog_fail_server(r->failure, r->connections[LOG], what);
-    if (rc == 0 && from_now)
+    if (row && rc == 0 && from_now)
         rc = take_position(r->failure, row[2], position);
     mysql_free_result(rows);
     return rc;
