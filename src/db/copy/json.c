@@ -310,12 +310,7 @@ static int start_source(cv_ctx *cx, void *arg, const cv_copy_column *columns, si
 {
     json_source *source = arg;
     source->columns = columns;
-    source->read = cv_zalloc(cx, count, sizeof *source->read);
-    if (!source->read)
-        return cx->error_code;
-    for (size_t i = 0; i < count; i++)
-        source->read[i] = cv__copy_text_reader_of(&columns[i]);
-    return 0;
+    return cv__copy_text_readers(cx, columns, count, &source->read);
 }
 
 static void free_text(void *text)

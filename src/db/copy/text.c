@@ -151,6 +151,17 @@ cv__copy_text_reader *cv__copy_text_reader_of(const cv_copy_column *column)
     }
 }
 
+int cv__copy_text_readers(cv_ctx *cx, const cv_copy_column *columns, size_t count, cv__copy_text_reader ***ret_readers)
+{
+    cv__copy_text_reader **readers = cv_zalloc(cx, count, sizeof *readers);
+    if (!readers)
+        return cx->error_code;
+    for (size_t i = 0; i < count; i++)
+        readers[i] = cv__copy_text_reader_of(&columns[i]);
+    *ret_readers = readers;
+    return 0;
+}
+
 /* ---- what was expected ---- */
 
 static const char *expected(cv_ctx *cx, const cv_copy_column *column)

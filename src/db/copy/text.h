@@ -11,6 +11,10 @@ typedef int cv__copy_text_reader(cv_ctx *cx, const cv_copy_column *column, cv_st
 /** That of the column's type. */
 cv__copy_text_reader *cv__copy_text_reader_of(const cv_copy_column *column);
 
+/** Those of several columns, in their order, in the context's arena. CV_E_LIMIT, CV_E_NOMEM. Does not suspend. */
+CV_CHECKED int cv__copy_text_readers(cv_ctx *cx, const cv_copy_column *columns, size_t count,
+                                     cv__copy_text_reader ***ret_readers);
+
 /** Report that the column cannot have this, where "rows.csv, row 3, column ..." is the place; returns the code. */
 int cv__copy_text_refuse(cv_ctx *cx, int code, const char *place, const cv_copy_column *column, cv_value given);
 
