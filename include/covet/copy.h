@@ -105,9 +105,10 @@ typedef struct cv_copy_options {
  *  shortened; the error has column and constraint where they are known. PostgreSQL checks foreign keys when all rows
  *  are there, and names none. CV_E_SQL: no such table; CV_E_FIELD: no such column, with the nearest; CV_E_INVALID: no
  *  columns, or one twice; CV_E_TYPE, CV_E_RANGE, CV_E_SYNTAX, CV_E_INVALID: a value that the column cannot have; those
- *  of constraints; CV_E_LIMIT; CV_E_IN_TRANSACTION: `batch_rows` inside a transaction; CV_E_PERMISSION: the user may not
- *  write to the table, or on PostgreSQL set the sequence of a copied key; the source's own; CV_E_TIMEOUT, CV_E_CANCELLED, within 50 ms, the connection stays where the server lets go in time;
- *  CV_E_CONNECTION_LOST; CV_E_COMMIT_UNKNOWN. Suspends. */
+ *  of constraints; CV_E_LIMIT; CV_E_IN_TRANSACTION: `batch_rows` inside a transaction; CV_E_PERMISSION: the user may
+ * not write to the table, or on PostgreSQL set the sequence of a copied key; the source's own; CV_E_TIMEOUT,
+ * CV_E_CANCELLED, within 50 ms, the connection stays where the server lets go in time; CV_E_CONNECTION_LOST;
+ * CV_E_COMMIT_UNKNOWN. Suspends. */
 CV_API CV_CHECKED int cv_copy_in(cv_ctx *cx, const char *table, const cv_copy_source *source,
                                  const cv_copy_options *options, cv_copy_result *ret_result);
 
